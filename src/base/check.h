@@ -14,10 +14,10 @@ inline std::string CheckMessage(std::string message) { return message; }
 
 }  // namespace aha::internal
 
-#define CHECK(condition, ...)                                              \
-  do {                                                                     \
-    if (!(condition)) [[unlikely]]                                         \
-      ::aha::internal::CheckFailed(__FILE__, __LINE__, #condition,         \
+#define CHECK(condition, ...)                                                   \
+  do {                                                                          \
+    if (!(condition)) [[unlikely]]                                              \
+      ::aha::internal::CheckFailed(__FILE__, __LINE__, #condition,              \
                                    ::aha::internal::CheckMessage(__VA_ARGS__)); \
   } while (false)
 

@@ -61,7 +61,8 @@ Result<std::string> ReadFile(const std::filesystem::path& path, uint64_t max_byt
   }
   AHA_ASSIGN_OR_RETURN(const uint64_t size, RegularFileSize(fd.get(), path));
   if (size > max_bytes) {
-    return InvalidArgument("{} has {} bytes, more than the {} allowed", path.string(), size, max_bytes);
+    return InvalidArgument("{} has {} bytes, more than the {} allowed", path.string(), size,
+                           max_bytes);
   }
   std::string bytes(size, '\0');
   size_t done = 0;
@@ -84,8 +85,8 @@ Status WriteFileAtomic(const std::filesystem::path& path, std::string_view bytes
   // mkstemp makes files private; a model or a result is an ordinary file under the user's umask.
   const mode_t mask = ::umask(0);
   ::umask(mask);
-  if (status.ok() && (::fchmod(fd.get(), 0666 & ~mask) != 0 || ::fsync(fd.get()) != 0 || !fd.Close() ||
-                      ::rename(temporary.c_str(), path.c_str()) != 0)) {
+  if (status.ok() && (::fchmod(fd.get(), 0666 & ~mask) != 0 || ::fsync(fd.get()) != 0 ||
+                      !fd.Close() || ::rename(temporary.c_str(), path.c_str()) != 0)) {
     status = IoError("cannot write {}: {}", path.string(), Reason());
   }
   if (!status.ok()) ::unlink(temporary.c_str());

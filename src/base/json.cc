@@ -7,11 +7,13 @@
 namespace aha {
 namespace {
 
-// nlohmann's DOM callback sees keys in order; one set of seen keys per open object finds duplicates.
+// nlohmann's DOM callback sees keys in order; one set of seen keys per open object finds
+// duplicates.
 class StrictSax : public nlohmann::detail::json_sax_dom_parser<Json> {
  public:
   using Base = nlohmann::detail::json_sax_dom_parser<Json>;
-  StrictSax(Json& out, int max_depth) : Base(out, /*allow_exceptions=*/false), max_depth_(max_depth) {}
+  StrictSax(Json& out, int max_depth)
+      : Base(out, /*allow_exceptions=*/false), max_depth_(max_depth) {}
 
   bool start_object(std::size_t count) {
     if (!Enter()) return false;

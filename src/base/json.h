@@ -1,5 +1,5 @@
-// JSON from strangers: ParseJson refuses duplicate keys, nesting past a limit and trailing text, and
-// names the byte where it went wrong. Accessors name the key and the value that does not fit.
+// JSON from strangers: ParseJson refuses duplicate keys, nesting past a limit and trailing text,
+// and names the byte where it went wrong. Accessors name the key and the value that does not fit.
 #ifndef AHA_BASE_JSON_H_
 #define AHA_BASE_JSON_H_
 

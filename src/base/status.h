@@ -4,8 +4,9 @@
 //   if (!config.ok()) return config.status();
 //   AHA_ASSIGN_OR_RETURN(Config c, ReadConfig(path));
 //
-// A Status is ok or a code with one sentence that names the thing and the offending value. Bad input
-// becomes a Status; only a bug may CHECK (check.h). A Result<T> holds a T exactly when it is ok.
+// A Status is ok or a code with one sentence that names the thing and the offending value. Bad
+// input becomes a Status; only a bug may CHECK (check.h). A Result<T> holds a T exactly when it is
+// ok.
 #ifndef AHA_BASE_STATUS_H_
 #define AHA_BASE_STATUS_H_
 
@@ -73,8 +74,8 @@ Status Cancelled(fmt::format_string<Args...> format, Args&&... args) {
 template <typename T>
 class [[nodiscard]] Result {
  public:
-  Result(T value) : value_(std::move(value)) {}                  // NOLINT(google-explicit-constructor)
-  Result(Status status) : status_(std::move(status)) {           // NOLINT(google-explicit-constructor)
+  Result(T value) : value_(std::move(value)) {}         // NOLINT(google-explicit-constructor)
+  Result(Status status) : status_(std::move(status)) {  // NOLINT(google-explicit-constructor)
     CHECK(!status_.ok(), "a Result without a value needs an error");
   }
 
@@ -106,9 +107,9 @@ class [[nodiscard]] Result {
 
 }  // namespace aha
 
-#define AHA_RETURN_IF_ERROR(expr)             \
-  do {                                        \
-    ::aha::Status aha_status_ = (expr);       \
+#define AHA_RETURN_IF_ERROR(expr)              \
+  do {                                         \
+    ::aha::Status aha_status_ = (expr);        \
     if (!aha_status_.ok()) return aha_status_; \
   } while (false)
 

@@ -1,5 +1,5 @@
-// Where tests find real files. They stand outside the tree (too large for git); a clone without them
-// skips those tests and says so.
+// Where tests find real files. They stand outside the tree (too large for git); a clone without
+// them skips those tests and says so.
 #ifndef AHA_BASE_TEST_DATA_H_
 #define AHA_BASE_TEST_DATA_H_
 
@@ -19,12 +19,12 @@ inline std::filesystem::path TestDataPath(const std::string& name) {
 }  // namespace aha
 
 // Skips the running test, loudly, when a real file is absent.
-#define AHA_REQUIRE_TEST_DATA(name)                                                       \
-  do {                                                                                    \
-    if (!std::filesystem::exists(::aha::TestDataPath(name))) {                            \
-      GTEST_SKIP() << "SKIPPED: real file " << ::aha::TestDataPath(name)                  \
-                   << " is absent; set AHA_TEST_DATA to a folder that has it";            \
-    }                                                                                     \
+#define AHA_REQUIRE_TEST_DATA(name)                                            \
+  do {                                                                         \
+    if (!std::filesystem::exists(::aha::TestDataPath(name))) {                 \
+      GTEST_SKIP() << "SKIPPED: real file " << ::aha::TestDataPath(name)       \
+                   << " is absent; set AHA_TEST_DATA to a folder that has it"; \
+    }                                                                          \
   } while (false)
 
 #endif  // AHA_BASE_TEST_DATA_H_

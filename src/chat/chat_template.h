@@ -3,9 +3,10 @@
 //   AHA_ASSIGN_OR_RETURN(ChatTemplate t, ChatTemplate::Parse(source, {.bos_token = "<s>"}));
 //   AHA_ASSIGN_OR_RETURN(Prompt p, t.Render(messages, {}));
 //
-// Rendering keeps apart what the template wrote and what came from messages, so that a user's text can
-// never become a control token: Prompt is a list of pieces, and only template pieces may hold special
-// tokens. Steps, recursion and output are limited; a template cannot hang or exhaust the program.
+// Rendering keeps apart what the template wrote and what came from messages, so that a user's text
+// can never become a control token: Prompt is a list of pieces, and only template pieces may hold
+// special tokens. Steps, recursion and output are limited; a template cannot hang or exhaust the
+// program.
 #ifndef AHA_CHAT_CHAT_TEMPLATE_H_
 #define AHA_CHAT_CHAT_TEMPLATE_H_
 
@@ -24,8 +25,8 @@ struct SpecialTokenTexts {
   std::string bos_token, eos_token, pad_token, unk_token;
 };
 
-// One stretch of a rendered prompt. `trusted` text was written by the template; the rest came out of
-// the messages, tools or other arguments, and is tokenised with special tokens off.
+// One stretch of a rendered prompt. `trusted` text was written by the template; the rest came out
+// of the messages, tools or other arguments, and is tokenised with special tokens off.
 struct PromptPiece {
   std::string text;
   bool trusted = false;
@@ -38,10 +39,10 @@ struct Prompt {
 
 struct RenderOptions {
   bool add_generation_prompt = true;
-  Json tools = nullptr;             // array of OpenAI tool definitions, or null
-  Json extra = Json::object();      // further template variables, e.g. {"enable_thinking": false}
+  Json tools = nullptr;         // array of OpenAI tool definitions, or null
+  Json extra = Json::object();  // further template variables, e.g. {"enable_thinking": false}
   bool continue_final_message = false;
-  std::string date;                 // what strftime_now sees, "YYYY-MM-DD"; empty = today
+  std::string date;  // what strftime_now sees, "YYYY-MM-DD"; empty = today
 };
 
 class ChatTemplate {
@@ -63,8 +64,8 @@ class ChatTemplate {
 };
 
 // Ids of a prompt: each trusted piece with special tokens on, the rest with them off. Neighbouring
-// text is split only where a special token stands between or where the trust changes the reading; for
-// messages without control-token text the ids equal transformers' apply_chat_template.
+// text is split only where a special token stands between or where the trust changes the reading;
+// for messages without control-token text the ids equal transformers' apply_chat_template.
 Result<std::vector<int32_t>> EncodePrompt(const Tokenizer& tokenizer, const Prompt& prompt);
 
 }  // namespace aha

@@ -1,11 +1,11 @@
 // Splits a reasoning model's streamed text into thought and answer.
 //
-//   ThoughtParser parser(ThoughtTags::For(tokenizer), ThoughtParser::OpenedByPrompt(prompt_text, tags));
-//   for (chunk) { ThoughtDelta d = parser.Push(chunk); show(d.thought, d.answer); }
+//   ThoughtParser parser(ThoughtTags::For(tokenizer), ThoughtParser::OpenedByPrompt(prompt_text,
+//   tags)); for (chunk) { ThoughtDelta d = parser.Push(chunk); show(d.thought, d.answer); }
 //   ThoughtDelta last = parser.Finish();
 //
-// Tags may arrive split over chunks; a held-back prefix of a tag is given out as soon as it cannot be
-// one. Whitespace right after <think> and around </think> belongs to neither side.
+// Tags may arrive split over chunks; a held-back prefix of a tag is given out as soon as it cannot
+// be one. Whitespace right after <think> and around </think> belongs to neither side.
 #ifndef AHA_CHAT_THOUGHT_PARSER_H_
 #define AHA_CHAT_THOUGHT_PARSER_H_
 
@@ -26,7 +26,8 @@ struct ThoughtDelta {
 
 class ThoughtParser {
  public:
-  // `opened`: the prompt already ended inside a thought (R1's generation prompt ends in "<think>\n").
+  // `opened`: the prompt already ended inside a thought (R1's generation prompt ends in
+  // "<think>\n").
   explicit ThoughtParser(ThoughtTags tags = {}, bool opened = false);
   // True when the last open tag of `prompt_text` has no close tag after it.
   static bool OpenedByPrompt(std::string_view prompt_text, const ThoughtTags& tags);

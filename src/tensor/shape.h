@@ -44,7 +44,8 @@ class Shape {
     return text + "]";
   }
   friend bool operator==(const Shape& a, const Shape& b) {
-    return a.rank_ == b.rank_ && std::equal(a.dims_.begin(), a.dims_.begin() + a.rank_, b.dims_.begin());
+    return a.rank_ == b.rank_ &&
+           std::equal(a.dims_.begin(), a.dims_.begin() + a.rank_, b.dims_.begin());
   }
 
  private:

@@ -19,7 +19,8 @@ class Storage {
   Storage(DType dtype, Shape shape) : dtype_(dtype), shape_(shape) {
     const size_t bytes = static_cast<size_t>(BytesFor(dtype, shape.elements()));
     const size_t rounded = (bytes + kAlignment - 1) / kAlignment * kAlignment;
-    data_.reset(static_cast<std::byte*>(std::aligned_alloc(kAlignment, rounded == 0 ? kAlignment : rounded)));
+    data_.reset(static_cast<std::byte*>(
+        std::aligned_alloc(kAlignment, rounded == 0 ? kAlignment : rounded)));
     CHECK(data_ != nullptr, "out of memory");
     std::memset(data_.get(), 0, bytes);
   }

@@ -1,5 +1,6 @@
-// Non-owning views. A ConstView is stored weights of any dtype, rows contiguous; a Tensor is float32
-// activations, contiguous. Both are cheap values; whoever made them knows who owns the bytes.
+// Non-owning views. A ConstView is stored weights of any dtype, rows contiguous; a Tensor is
+// float32 activations, contiguous. Both are cheap values; whoever made them knows who owns the
+// bytes.
 #ifndef AHA_TENSOR_VIEW_H_
 #define AHA_TENSOR_VIEW_H_
 

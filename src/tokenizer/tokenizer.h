@@ -34,7 +34,7 @@ struct EncodeOptions {
 
 // What a GGUF's metadata says of its vocabulary (tokenizer.ggml.*).
 struct VocabularySource {
-  std::string pre;                   // tokenizer.ggml.pre; an unknown name is an error that names it
+  std::string pre;  // tokenizer.ggml.pre; an unknown name is an error that names it
   std::vector<std::string> tokens;
   std::vector<int32_t> token_types;  // ggml's: 1 normal, 3 control, 4 user defined, ...
   std::vector<std::string> merges;   // "left right"
@@ -62,7 +62,8 @@ class Tokenizer {
   // Raw bytes of one token ("" for an id outside the vocabulary).
   std::string_view TokenBytes(int32_t id) const;
 
-  std::optional<int32_t> IdOf(std::string_view token) const;  // exact token text, added ones included
+  std::optional<int32_t> IdOf(
+      std::string_view token) const;  // exact token text, added ones included
   bool IsSpecial(int32_t id) const;
   // Ids 0..size-1; holes decode to nothing. May be smaller than the model's embedding rows.
   int32_t vocab_size() const;
@@ -80,7 +81,8 @@ class StreamDecoder {
  public:
   explicit StreamDecoder(const Tokenizer& tokenizer, bool skip_special = true)
       : tokenizer_(tokenizer), skip_special_(skip_special) {}
-  // The text that became complete with `id`; invalid bytes become U+FFFD as Python's 'replace' does.
+  // The text that became complete with `id`; invalid bytes become U+FFFD as Python's 'replace'
+  // does.
   std::string Push(int32_t id);
   // What is left, with an unfinished character as U+FFFD.
   std::string Finish();

@@ -27,8 +27,9 @@ struct GgufVocabulary {
   std::string model;  // "gpt2"
   std::string pre;    // "smollm", "qwen2", ...; empty when the file does not say
   std::vector<std::string> tokens;
-  std::vector<int32_t> token_types;  // 1 normal, 2 unknown, 3 control, 4 user defined, 5 unused, 6 byte
-  std::vector<std::string> merges;   // "left right"
+  std::vector<int32_t>
+      token_types;  // 1 normal, 2 unknown, 3 control, 4 user defined, 5 unused, 6 byte
+  std::vector<std::string> merges;  // "left right"
   int64_t bos = -1, eos = -1, eot = -1, pad = -1, unk = -1;
   bool add_bos = false, add_eos = false;
   std::string chat_template;  // empty when absent

@@ -4,7 +4,8 @@
 //   writer.Add("model.norm.weight", DType::kF32, {576}, bytes);   // copied out at Finish
 //   AHA_RETURN_IF_ERROR(writer.Finish());
 //
-// The bytes given to Add must live until Finish. Only float dtypes (safetensors has no block types).
+// The bytes given to Add must live until Finish. Only float dtypes (safetensors has no block
+// types).
 #ifndef AHA_WEIGHTS_SAFETENSORS_WRITER_H_
 #define AHA_WEIGHTS_SAFETENSORS_WRITER_H_
 
