@@ -1,0 +1,42 @@
+// Attention over stored keys and values: the one seam between the engine (paged cache) and training
+// (packed rows). A KvBatch says where this pass's tokens are stored and which rows each query sees.
+#ifndef AHA_OPS_ATTENTION_H_
+#define AHA_OPS_ATTENTION_H_
+
+#include <cstdint>
+#include <span>
+
+#include "ops/context.h"
+
+namespace aha::ops {
+
+// How one layer's keys and values lie in a cache row.
+struct KvLayout {
+  int64_t n_kv_heads = 0;
+  int64_t k_dim = 0;    // per head
+  int64_t v_dim = 0;    // per head
+  bool latent = false;  // MLA: v is the first v_dim values of k; no v rows are stored
+
+  int64_t k_width() const { return n_kv_heads * k_dim; }
+  int64_t v_width() const { return latent ? 0 : n_kv_heads * v_dim; }
+};
+
+// One forward pass's view of the cache. Row r of layer l's keys is k[l] + r * k_width. Every
+// sequence of the pass stands once in `sequences`; its queries are consecutive tokens of the batch.
+struct KvBatch {
+  std::span<float* const> k;       // [layers]
+  std::span<float* const> v;       // [layers]; null for latent layouts
+  int64_t page_tokens = 0;         // 0: sequences are contiguous rows
+  std::span<const int32_t> slots;  // [tokens] row where each token's key and value are stored
+  std::span<const kernels::AttentionSequence> sequences;
+};
+
+// Stores k [tokens, n_kv_heads * k_dim] and v [tokens, n_kv_heads * v_dim] (null data when latent)
+// at the batch's slots of `layer`, then returns softmax(scale q k^T) v over each query's sequence
+// so far: q [tokens, n_heads, k_dim] -> [tokens, n_heads * v_dim].
+Tensor Attend(Context& cx, const KvBatch& kv, int layer, const KvLayout& layout, const Tensor& q,
+              const Tensor& k, const Tensor& v, float scale);
+
+}  // namespace aha::ops
+
+#endif  // AHA_OPS_ATTENTION_H_
