@@ -10,9 +10,11 @@ export AHA_MODELS="${AHA_MODELS:-$root/models}"
 
 setup_packages
 setup_build release
-if ! ninja -C "$root/build/release" -n aha | grep -q 'no work to do'; then
+if [ ! -x "$root/build/release/aha" ]; then
   say "Building build/release/aha (the first time takes a few minutes)"
   ninja -C "$root/build/release" aha >&2
+else
+  ninja -C "$root/build/release" --quiet aha >&2
 fi
 [ "${1:-}" = build ] && exit 0
 
