@@ -142,6 +142,7 @@ TEST(Tokenizer, HostileFilesGetASentence) {
   EXPECT_NE(error(with("/model/vocab/he", 2147483648LL)).find("2147483648"), std::string::npos);
   EXPECT_NE(error(with("/model/vocab/he", 1.5)).find("1.5"), std::string::npos);
   EXPECT_NE(error(with("/model/vocab/he", 3)).find("id 3"), std::string::npos);
+  EXPECT_NE(error(with("/model/vocab/ ", 5000)).find("the same bytes"), std::string::npos);
   EXPECT_NE(error(with("/model/merges/0", "h z")).find("'z'") == std::string::npos &&
                 error(with("/model/merges/0", "h zz")).find("'zz'"),
             std::string::npos);
