@@ -83,6 +83,7 @@ struct RopeArgs {
   const float* cos = nullptr;
   const float* sin = nullptr;
   const int32_t* positions = nullptr;  // [rows]
+  bool inverse = false;                // rotates back: the gradient of a rotation
 };
 
 // Keys and values of one layer. Token t of a sequence lies at row
@@ -115,6 +116,54 @@ struct AttentionArgs {
   float scale = 0;
   KvView kv;
   std::span<const AttentionSequence> sequences;
+  float* lse = nullptr;  // [tokens, n_heads] log of the row's sum of exponentials; null: not asked
+};
+
+// c[i, j] = fma(a(i, l), b[l, j], c[i, j]) for l = 0..k-1 in order, from c[i, j] when `accumulate`,
+// else from +0. One chain an element: a sum cut in two calls has the same bits as in one.
+// Gradients of y = x w^T: dx = dy w (a = dy, b = w) and dw += dy^T x (a = dy transposed, b = x).
+struct ProductJob {
+  const float* a = nullptr;  // a(i, l) = a[i * a_row_stride + l * a_col_stride]
+  int64_t a_row_stride = 0, a_col_stride = 0;
+  const std::byte* b = nullptr;  // [k, n], any dtype; row l at b + l * b_row_bytes
+  DType b_dtype = DType::kF32;
+  int64_t b_row_bytes = 0;
+  int64_t m = 0, n = 0, k = 0;
+  float* c = nullptr;
+  int64_t c_row_stride = 0;
+  bool accumulate = false;
+};
+
+// dx += and dw += for y = rms_norm(x, weight).
+struct RmsNormBackwardArgs {
+  RmsNormArgs forward;        // y is not read
+  const float* dy = nullptr;  // [rows, cols], contiguous
+  float* dx = nullptr;        // [rows, cols], contiguous; null: not asked
+  float* dw = nullptr;        // [cols], in order of rows; null: not asked
+};
+
+// Gradients of Attention for contiguous rows (no pages). dk and dv have the rows and strides of
+// forward.kv and are added to, as dq is; dv points into dk where v points into k.
+struct AttentionBackwardArgs {
+  AttentionArgs forward;        // with its out and lse
+  const float* dout = nullptr;  // [tokens, n_heads, v_dim]
+  float* dq = nullptr;          // [tokens, n_heads, qk_dim]
+  float* dk = nullptr;
+  float* dv = nullptr;
+};
+
+// One AdamW step (Loshchilov and Hutter 2019) over n values; gradient is scaled by
+// `gradient_scale` (clipping) first. bias_correction1 = 1 - beta1^t, bias_correction2 = 1 -
+// beta2^t.
+struct AdamWArgs {
+  float* weight = nullptr;
+  const float* gradient = nullptr;
+  float* m = nullptr;
+  float* v = nullptr;
+  int64_t n = 0;
+  float gradient_scale = 1;
+  float lr = 0, beta1 = 0, beta2 = 0, eps = 0, weight_decay = 0;
+  float bias_correction1 = 1, bias_correction2 = 1;
 };
 
 // What a backend can be told to do flat out, to learn the machine's limits.
@@ -150,6 +199,35 @@ class Backend {
   // out[r] = log(sum_i exp(x[r, i])), x contiguous [rows, cols].
   virtual void LogSumExp(Context& cx, const float* x, int64_t rows, int64_t cols,
                          float* out) const = 0;
+
+  // Backward, for training. All gradients are sums in one fixed order, whatever the threads.
+  virtual void Product(Context& cx, std::span<const ProductJob> jobs) const = 0;
+  virtual void RmsNormBackward(Context& cx, const RmsNormBackwardArgs& args) const = 0;
+  virtual void AttentionBackward(Context& cx, const AttentionBackwardArgs& args) const = 0;
+  // dgate += , dup += for y = silu(gate) * up.
+  virtual void SiluMulBackward(Context& cx, const float* gate, const float* up, const float* dy,
+                               float* dgate, float* dup, int64_t n) const = 0;
+  // table[ids[t]] += x[t], in order of t; table [rows, cols] float32.
+  virtual void AddToRows(Context& cx, const float* x, std::span<const int32_t> ids, float* table,
+                         int64_t cols) const = 0;
+  // out[c] += x[r, c] in order of r; x contiguous [rows, cols].
+  virtual void AddRowsTo(Context& cx, const float* x, int64_t rows, int64_t cols,
+                         float* out) const = 0;
+  // Of softmax(x * inverse_temperature) for each row r of x [rows, cols]: logprob[r] of targets[r]
+  // (x' [target] - LogSumExp(x'), x' = x * inverse_temperature), lse[r], and entropy[r] if not
+  // null.
+  virtual void LogProbs(Context& cx, const float* x, int64_t rows, int64_t cols,
+                        const int32_t* targets, float inverse_temperature, float* logprob,
+                        float* lse, float* entropy) const = 0;
+  // x becomes its own gradient: x[r, c] = inverse_temperature * (dlogprob[r] * ([c is target] - p)
+  // - dentropy[r] * p * (log p + entropy[r])). dentropy and entropy may both be null.
+  virtual void LogProbsBackward(Context& cx, float* x, int64_t rows, int64_t cols,
+                                const int32_t* targets, float inverse_temperature, const float* lse,
+                                const float* entropy, const float* dlogprob,
+                                const float* dentropy) const = 0;
+  virtual void AdamW(Context& cx, const AdamWArgs& args) const = 0;
+  // Sum of squares in double, one fixed order.
+  virtual double SumOfSquares(Context& cx, const float* x, int64_t n) const = 0;
 
   // Exercises the calling thread for `rounds` rounds: reads all of `memory`, or multiplies and adds
   // in registers. Bytes or operations (two a multiply-add) done; 0 without such an instruction.
