@@ -98,6 +98,10 @@ struct KvView {
 inline constexpr int64_t kAttentionPageUnit = 16;
 // Keys per span: the unit in which attention is computed and merged. Part of the numerics contract.
 inline constexpr int64_t kAttentionSpan = 256;
+// Queries of a sequence that attention's gradient takes together, and values of one partial sum of
+// squares. Part of the numerics contract too.
+inline constexpr int64_t kAttentionQueryBlock = 32;
+inline constexpr int64_t kSumChunk = 4096;
 
 struct AttentionSequence {
   int64_t first_query = 0;  // row in q and out

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "base/portable_math.h"
 #include "kernels/cpu/cpu_backend.h"
 
 namespace aha::kernels::cpu {
@@ -175,6 +176,11 @@ class AttentionRun {
     for (int64_t r = 0; r < item.rows; ++r) {
       lanes_.divide(total + r * args_.v_dim, states[r].sum,
                     args_.out + OutputRow(item, item.first_row + r) * args_.v_dim, args_.v_dim);
+      if (args_.lse != nullptr) {
+        args_.lse[OutputRow(item, item.first_row + r)] =
+            states[r].maximum +
+            static_cast<float>(portable::Log(static_cast<double>(states[r].sum)));
+      }
     }
   }
 

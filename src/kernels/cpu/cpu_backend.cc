@@ -1,24 +1,8 @@
 #include "kernels/cpu/cpu_backend.h"
 
-#include <algorithm>
+#include "kernels/cpu/chunked.h"
 
 namespace aha::kernels::cpu {
-namespace {
-
-// Values worth handing to a second thread: below, waking it costs more than it saves.
-constexpr int64_t kParallelValues = 32 << 10;
-
-// body(first, last) over [0, count) of items of `size` values each.
-template <typename Body>
-void Chunked(Context& cx, int64_t count, int64_t size, const Body& body) {
-  if (count * size < kParallelValues || cx.pool->threads() == 1) return body(int64_t{0}, count);
-  const int64_t chunk = std::max<int64_t>(1, kParallelValues / 4 / std::max<int64_t>(1, size));
-  cx.pool->ParallelFor((count + chunk - 1) / chunk,
-                       [&](int64_t i, int) { body(i * chunk, std::min(count, (i + 1) * chunk)); });
-}
-
-}  // namespace
-
 std::string CpuBackend::description() const {
   std::string text = lanes_->target;
   const bool vnni = int8_->name == std::string_view("vnni");

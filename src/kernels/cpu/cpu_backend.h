@@ -32,6 +32,23 @@ class CpuBackend : public Backend {
                        int64_t tokens, int64_t k, float* y, int64_t cols) const override;
   void LogSumExp(Context& cx, const float* x, int64_t rows, int64_t cols,
                  float* out) const override;
+  void Product(Context& cx, std::span<const ProductJob> jobs) const override;
+  void RmsNormBackward(Context& cx, const RmsNormBackwardArgs& args) const override;
+  void AttentionBackward(Context& cx, const AttentionBackwardArgs& args) const override;
+  void SiluMulBackward(Context& cx, const float* gate, const float* up, const float* dy,
+                       float* dgate, float* dup, int64_t n) const override;
+  void AddToRows(Context& cx, const float* x, std::span<const int32_t> ids, float* table,
+                 int64_t cols) const override;
+  void AddRowsTo(Context& cx, const float* x, int64_t rows, int64_t cols,
+                 float* out) const override;
+  void LogProbs(Context& cx, const float* x, int64_t rows, int64_t cols, const int32_t* targets,
+                float inverse_temperature, float* logprob, float* lse,
+                float* entropy) const override;
+  void LogProbsBackward(Context& cx, float* x, int64_t rows, int64_t cols, const int32_t* targets,
+                        float inverse_temperature, const float* lse, const float* entropy,
+                        const float* dlogprob, const float* dentropy) const override;
+  void AdamW(Context& cx, const AdamWArgs& args) const override;
+  double SumOfSquares(Context& cx, const float* x, int64_t n) const override;
   double Run(Exercise what, std::span<const std::byte> memory, int64_t rounds) const override;
 
  private:

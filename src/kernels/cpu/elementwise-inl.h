@@ -71,22 +71,24 @@ void RmsNormRows(const RmsNormArgs& a, int64_t first, int64_t last) {
 
 // a' = fma(a, cos, -(b sin)), b' = fma(b, cos, a sin)
 HWY_INLINE void Rotate(float* first, float* second, const float* cos, const float* sin,
-                       int64_t half) {
+                       int64_t half, bool inverse) {
   const D d;
+  const float sign = inverse ? -1.0f : 1.0f;
   int64_t i = 0;
   for (; i + kVec <= half; i += kVec) {
     const VF u = hn::LoadU(d, first + i);
     const VF v = hn::LoadU(d, second + i);
     const VF c = hn::LoadU(d, cos + i);
-    const VF s = hn::LoadU(d, sin + i);
+    const VF s = hn::Mul(hn::LoadU(d, sin + i), hn::Set(d, sign));
     hn::StoreU(hn::MulAdd(u, c, hn::Neg(hn::Mul(v, s))), d, first + i);
     hn::StoreU(hn::MulAdd(v, c, hn::Mul(u, s)), d, second + i);
   }
   for (; i < half; ++i) {
     const float u = first[i];
     const float v = second[i];
-    first[i] = std::fma(u, cos[i], -(v * sin[i]));
-    second[i] = std::fma(v, cos[i], u * sin[i]);
+    const float s = sin[i] * sign;
+    first[i] = std::fma(u, cos[i], -(v * s));
+    second[i] = std::fma(v, cos[i], u * s);
   }
 }
 
@@ -98,14 +100,15 @@ void RopeRows(const RopeArgs& a, int64_t first, int64_t last) {
     for (int64_t h = 0; h < a.heads; ++h) {
       float* x = a.x + r * a.row_stride + h * a.head_stride;
       if (a.layout == RopeLayout::kHalf) {
-        Rotate(x, x + half, cos, sin, half);
+        Rotate(x, x + half, cos, sin, half, a.inverse);
         continue;
       }
       for (int64_t i = 0; i < half; ++i) {
         const float u = x[2 * i];
         const float v = x[2 * i + 1];
-        x[2 * i] = std::fma(u, cos[i], -(v * sin[i]));
-        x[2 * i + 1] = std::fma(v, cos[i], u * sin[i]);
+        const float s = a.inverse ? -sin[i] : sin[i];
+        x[2 * i] = std::fma(u, cos[i], -(v * s));
+        x[2 * i + 1] = std::fma(v, cos[i], u * s);
       }
     }
   }

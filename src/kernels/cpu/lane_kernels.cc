@@ -10,9 +10,11 @@
 #include <hwy/highway.h>
 
 #include "kernels/cpu/attention-inl.h"
+#include "kernels/cpu/backward-inl.h"
 #include "kernels/cpu/elementwise-inl.h"
 #include "kernels/cpu/float_tile-inl.h"
 #include "kernels/cpu/limits-inl.h"
+#include "kernels/cpu/product-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace aha::kernels::cpu::HWY_NAMESPACE {
@@ -34,6 +36,16 @@ const LaneKernels& Table() {
       .add_scaled = AddScaled,
       .log_sum_exp = LogSumExp,
       .quantize_block = QuantizeBlock,
+      .product_panel = ProductPanelRows,
+      .dot = Dot,
+      .rms_norm_backward_rows = RmsNormBackwardRows,
+      .rms_norm_backward_columns = RmsNormBackwardColumns,
+      .silu_mul_backward = SiluMulBackward,
+      .softmax_gradient = SoftmaxGradient,
+      .scale = Scale,
+      .negative_entropy = NegativeEntropy,
+      .log_probs_backward = LogProbsBackwardRow,
+      .adam_w = AdamW,
       .read = Read,
       .multiply_add = MultiplyAdd,
   };

@@ -52,6 +52,20 @@ struct SpanState {
   float sum = 0;
 };
 
+// Rows [0, m) of one panel of columns of a product: c (+)= a b, b packed as [k][kProductPanel].
+inline constexpr int64_t kProductPanel = 64;
+inline constexpr int64_t kProductRows = 6;  // of c in registers
+struct ProductPanel {
+  const float* a = nullptr;
+  int64_t a_row_stride = 0, a_col_stride = 0;
+  const float* b = nullptr;  // 64-byte aligned
+  int64_t m = 0, n = 0, k = 0;
+  float* c = nullptr;
+  int64_t c_row_stride = 0;
+  bool accumulate = false;
+  float* scratch = nullptr;  // [k, kProductRows]
+};
+
 struct LaneKernels {
   const char* target;  // "avx2", "avx512"
 
@@ -75,6 +89,24 @@ struct LaneKernels {
   float (*log_sum_exp)(const float* x, int64_t n);
   // 32 values to int8 and their scale; see docs/numerics.md.
   float (*quantize_block)(const float* x, int8_t* q, int32_t* half_sums);
+
+  // Backward; see ref/ref_backward.cc.
+  void (*product_panel)(const ProductPanel&);
+  float (*dot)(const float* a, const float* b, int64_t n);  // lane sum of fma(a, b, lane)
+  void (*rms_norm_backward_rows)(const RmsNormBackwardArgs&, int64_t first_row, int64_t last_row,
+                                 float* scales);
+  void (*rms_norm_backward_columns)(const RmsNormBackwardArgs&, int64_t first_column,
+                                    int64_t last_column, const float* scales);
+  void (*silu_mul_backward)(const float* gate, const float* up, const float* dy, float* dgate,
+                            float* dup, int64_t n);
+  void (*softmax_gradient)(float* p, float* ds, int64_t count, float scale, float lse, float delta);
+  void (*scale)(const float* x, float by, float* y, int64_t n);
+  float (*negative_entropy)(const float* x, float lse, int64_t n);
+  // All of LogProbsBackward but the target's own term and the temperature's factor.
+  void (*log_probs_backward)(float* x, int64_t n, float inverse_temperature, float lse,
+                             float dlogprob, bool with_entropy, float dentropy, float entropy);
+  void (*adam_w)(const AdamWArgs&, int64_t first, int64_t last);
+
   // Backend::Run's kRead and kFma.
   double (*read)(const std::byte* memory, int64_t bytes);
   double (*multiply_add)(int64_t rounds);

@@ -6,25 +6,12 @@
 
 #include "base/portable_math.h"
 #include "kernels/kernels.h"
+#include "kernels/ref/ref_backward.h"
 #include "tensor/block_codes.h"
 
 namespace aha::kernels {
 namespace ref {
 namespace {
-
-constexpr int kLanes = 16;
-
-// The 16 accumulators of a lane sum; the caller adds to lane i % 16 in order of i.
-struct LaneSum {
-  float lane[kLanes] = {};
-
-  float Total() {
-    for (int h = kLanes / 2; h >= 1; h /= 2) {
-      for (int j = 0; j < h; ++j) lane[j] += lane[j + h];
-    }
-    return lane[0];
-  }
-};
 
 int64_t RoundUp(int64_t n) { return (n + kLanes - 1) / kLanes * kLanes; }
 
@@ -89,6 +76,7 @@ class AttentionRow {
     const int64_t row = (sequence.first_query + query) * args.n_heads + head;
     q_ = args.q + row * args.qk_dim;
     out_ = args.out + row * args.v_dim;
+    lse_ = args.lse == nullptr ? nullptr : args.lse + row;
     keys_ = sequence.first_position + query + 1;
   }
 
@@ -111,6 +99,9 @@ class AttentionRow {
       maximum = largest;
     }
     for (int64_t d = 0; d < v_dim; ++d) out_[d] /= total;
+    if (lse_ != nullptr) {
+      *lse_ = maximum + static_cast<float>(portable::Log(static_cast<double>(total)));
+    }
   }
 
  private:
@@ -151,10 +142,11 @@ class AttentionRow {
   int64_t kv_head_;
   const float* q_;
   float* out_;
+  float* lse_;
   int64_t keys_;
 };
 
-class RefBackend : public Backend {
+class RefBackend : public RefBackward {
  public:
   std::string_view name() const override { return "ref"; }
 
@@ -213,8 +205,9 @@ class RefBackend : public Backend {
           float& second = a.layout == RopeLayout::kHalf ? x[i + half] : x[2 * i + 1];
           const float u = first;
           const float v = second;
-          first = std::fma(u, cos[i], -(v * sin[i]));
-          second = std::fma(v, cos[i], u * sin[i]);
+          const float s = a.inverse ? -sin[i] : sin[i];
+          first = std::fma(u, cos[i], -(v * s));
+          second = std::fma(v, cos[i], u * s);
         }
       }
     }

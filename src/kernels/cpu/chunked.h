@@ -1,0 +1,25 @@
+// Elementwise work in pieces for the threads.
+#ifndef AHA_KERNELS_CPU_CHUNKED_H_
+#define AHA_KERNELS_CPU_CHUNKED_H_
+
+#include <algorithm>
+
+#include "kernels/kernels.h"
+
+namespace aha::kernels::cpu {
+
+// Values worth handing to a second thread: below, waking it costs more than it saves.
+inline constexpr int64_t kParallelValues = 32 << 10;
+
+// body(first, last) over [0, count) of items of `size` values each.
+template <typename Body>
+void Chunked(Context& cx, int64_t count, int64_t size, const Body& body) {
+  if (count * size < kParallelValues || cx.pool->threads() == 1) return body(int64_t{0}, count);
+  const int64_t chunk = std::max<int64_t>(1, kParallelValues / 4 / std::max<int64_t>(1, size));
+  cx.pool->ParallelFor((count + chunk - 1) / chunk,
+                       [&](int64_t i, int) { body(i * chunk, std::min(count, (i + 1) * chunk)); });
+}
+
+}  // namespace aha::kernels::cpu
+
+#endif  // AHA_KERNELS_CPU_CHUNKED_H_
