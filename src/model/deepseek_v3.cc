@@ -197,7 +197,7 @@ Tensor DeepSeekV3::FeedForward(ops::Context& cx, const Layer& w, const Tensor& x
     return ops::Linear(cx, h, m.down_proj);      // [tokens, hidden]
   };
   if (w.experts.empty()) return mlp(w.mlp);
-  const Tensor logits = ops::Linear(cx, x, {w.gate, {}});  // [tokens, n_routed_experts]
+  const Tensor logits = ops::Linear(cx, x, {w.gate});  // [tokens, n_routed_experts]
   const ops::Routing routing =
       ops::Route(cx, logits, w.e_score_correction_bias, config_.moe.router);  // [tokens, top_k]
   const Tensor routed = ops::Experts(cx, x, routing, w.experts);              // [tokens, hidden]
@@ -205,28 +205,34 @@ Tensor DeepSeekV3::FeedForward(ops::Context& cx, const Layer& w, const Tensor& x
   return ops::Residual(cx, routed, mlp(w.mlp));  // [tokens, hidden]
 }
 
+Tensor DeepSeekV3::Block(ops::Context& cx, const ForwardBatch& batch, int layer,
+                         const Tensor& residual) const {
+  const Layer& w = layers_[static_cast<size_t>(layer)];
+  const auto eps = static_cast<float>(config_.rms_norm_eps);
+  Tensor h = ops::RmsNorm(cx, residual, w.input_layernorm, eps);  // [tokens, hidden]
+  h = Attend(cx, batch, layer, w.attention, h);                   // [tokens, hidden]
+  const Tensor x = ops::Residual(cx, residual, h);                // [tokens, hidden]
+  h = ops::RmsNorm(cx, x, w.post_attention_layernorm, eps);       // [tokens, hidden]
+  h = FeedForward(cx, w, h);                                      // [tokens, hidden]
+  return ops::Residual(cx, x, h);                                 // [tokens, hidden]
+}
+
 Tensor DeepSeekV3::Forward(ops::Context& cx, const ForwardBatch& batch) const {
   const auto eps = static_cast<float>(config_.rms_norm_eps);
   const Arena::Mark mark = cx.activations.Save();
-
   Tensor x = ops::Embedding(cx, embed_tokens_, batch.tokens);  // [tokens, hidden]
   if (batch.observer) batch.observer(0, x);
-  for (size_t l = 0; l < layers_.size(); ++l) {
-    const Layer& w = layers_[l];
-    Tensor h = ops::RmsNorm(cx, x, w.input_layernorm, eps);      // [tokens, hidden]
-    h = Attend(cx, batch, static_cast<int>(l), w.attention, h);  // [tokens, hidden]
-    x = ops::Residual(cx, x, h);                                 // [tokens, hidden]
-    h = ops::RmsNorm(cx, x, w.post_attention_layernorm, eps);    // [tokens, hidden]
-    h = FeedForward(cx, w, h);                                   // [tokens, hidden]
-    x = ops::Residual(cx, x, h);                                 // [tokens, hidden]
-    x = cx.Keep(mark, x);
-    if (batch.observer) batch.observer(static_cast<int>(l) + 1, x);
+  for (int l = 0; l < static_cast<int>(layers_.size()); ++l) {
+    x = cx.Block(mark, x, [this, batch, l](ops::Context& cx, const Tensor& x) {
+      return Block(cx, batch, l, x);  // [tokens, hidden]
+    });
+    if (batch.observer) batch.observer(l + 1, x);
   }
   return cx.Keep(mark, ops::RmsNorm(cx, x, norm_, eps));  // [tokens, hidden]
 }
 
 Tensor DeepSeekV3::Logits(ops::Context& cx, const Tensor& hidden) const {
-  return ops::Linear(cx, hidden, {lm_head_, {}});  // [rows, vocab]
+  return ops::Linear(cx, hidden, {lm_head_});  // [rows, vocab]
 }
 
 void DeepSeekV3::ForEachParameter(

@@ -30,6 +30,8 @@ class DeepSeekV3 final : public Model {
   void ReservePositions(int64_t n) override { rope_.Reserve(n); }
   Tensor Forward(ops::Context& cx, const ForwardBatch& batch) const override;
   Tensor Logits(ops::Context& cx, const Tensor& hidden) const override;
+  void WeightsChanged() override { weights_.Renew(); }
+  std::span<const DerivedWeight> derived() const override { return weights_.derived; }
   void ForEachParameter(
       const std::function<void(const std::string&, const ConstView&)>& visit) const override;
 
@@ -68,6 +70,7 @@ class DeepSeekV3 final : public Model {
                      int64_t intermediate);
   static void LoadExperts(WeightLoader& load, const DeepSeekV3Config& c, const std::string& at,
                           Layer* layer);
+  Tensor Block(ops::Context& cx, const ForwardBatch& batch, int layer, const Tensor& x) const;
   void SetInfo(const std::string& family, bool tied);
 
   Tensor Attend(ops::Context& cx, const ForwardBatch& batch, int layer, const Attention& w,

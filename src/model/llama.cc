@@ -70,47 +70,54 @@ void Llama::SetInfo(const std::string& family, bool tied) {
            .bytes_per_token = active.bytes + embed_tokens_.row_bytes()};
 }
 
-Tensor Llama::Forward(ops::Context& cx, const ForwardBatch& batch) const {
-  const auto tokens = static_cast<int64_t>(batch.tokens.size());
+Tensor Llama::Block(ops::Context& cx, const ForwardBatch& batch, int layer,
+                    const Tensor& residual) const {
   const LlamaConfig& c = config_;
+  const Layer& w = layers_[static_cast<size_t>(layer)];
+  const int64_t tokens = residual.rows();
   const int64_t heads = c.num_attention_heads;
   const int64_t kv_heads = c.num_key_value_heads;
   const auto eps = static_cast<float>(c.rms_norm_eps);
   const auto scale = static_cast<float>(1.0 / std::sqrt(static_cast<double>(c.head_dim)));
-  const Arena::Mark mark = cx.activations.Save();
 
+  Tensor h = ops::RmsNorm(cx, residual, w.input_layernorm, eps);  // [tokens, hidden]
+  auto [q, k, v] = ops::LinearEach<3>(cx, h, {w.q_proj, w.k_proj, w.v_proj});
+  q = q.As({tokens, heads, c.head_dim});     // [tokens, heads, head_dim]
+  k = k.As({tokens, kv_heads, c.head_dim});  // [tokens, kv_heads, head_dim]
+  if (c.qk_norm) {
+    q = ops::RmsNorm(cx, q, w.q_norm, eps);  // [tokens, heads, head_dim]
+    k = ops::RmsNorm(cx, k, w.k_norm, eps);  // [tokens, kv_heads, head_dim]
+  }
+  q = ops::Rope(cx, q, batch.positions, rope_);  // [tokens, heads, head_dim]
+  k = ops::Rope(cx, k, batch.positions, rope_);  // [tokens, kv_heads, head_dim]
+  Tensor o = ops::Attend(cx, batch.kv, layer, info_.kv, q, k, v,
+                         scale);              // [tokens, heads * head_dim]
+  o = ops::Linear(cx, o, w.o_proj);           // [tokens, hidden]
+  Tensor x = ops::Residual(cx, residual, o);  // [tokens, hidden]
+
+  h = ops::RmsNorm(cx, x, w.post_attention_layernorm, eps);  // [tokens, hidden]
+  auto [gate, up] = ops::LinearEach<2>(cx, h, {w.gate_proj, w.up_proj});
+  h = ops::Swiglu(cx, gate, up);        // [tokens, intermediate]
+  h = ops::Linear(cx, h, w.down_proj);  // [tokens, hidden]
+  return ops::Residual(cx, x, h);       // [tokens, hidden]
+}
+
+Tensor Llama::Forward(ops::Context& cx, const ForwardBatch& batch) const {
+  const auto eps = static_cast<float>(config_.rms_norm_eps);
+  const Arena::Mark mark = cx.activations.Save();
   Tensor x = ops::Embedding(cx, embed_tokens_, batch.tokens);  // [tokens, hidden]
   if (batch.observer) batch.observer(0, x);
-  for (size_t l = 0; l < layers_.size(); ++l) {
-    const Layer& w = layers_[l];
-    Tensor h = ops::RmsNorm(cx, x, w.input_layernorm, eps);  // [tokens, hidden]
-    auto [q, k, v] = ops::LinearEach<3>(cx, h, {w.q_proj, w.k_proj, w.v_proj});
-    q = q.As({tokens, heads, c.head_dim});     // [tokens, heads, head_dim]
-    k = k.As({tokens, kv_heads, c.head_dim});  // [tokens, kv_heads, head_dim]
-    if (c.qk_norm) {
-      q = ops::RmsNorm(cx, q, w.q_norm, eps);  // [tokens, heads, head_dim]
-      k = ops::RmsNorm(cx, k, w.k_norm, eps);  // [tokens, kv_heads, head_dim]
-    }
-    q = ops::Rope(cx, q, batch.positions, rope_);  // [tokens, heads, head_dim]
-    k = ops::Rope(cx, k, batch.positions, rope_);  // [tokens, kv_heads, head_dim]
-    Tensor o = ops::Attend(cx, batch.kv, static_cast<int>(l), info_.kv, q, k, v,
-                           scale);     // [tokens, heads * head_dim]
-    o = ops::Linear(cx, o, w.o_proj);  // [tokens, hidden]
-    x = ops::Residual(cx, x, o);       // [tokens, hidden]
-
-    h = ops::RmsNorm(cx, x, w.post_attention_layernorm, eps);  // [tokens, hidden]
-    auto [gate, up] = ops::LinearEach<2>(cx, h, {w.gate_proj, w.up_proj});
-    h = ops::Swiglu(cx, gate, up);        // [tokens, intermediate]
-    h = ops::Linear(cx, h, w.down_proj);  // [tokens, hidden]
-    x = ops::Residual(cx, x, h);          // [tokens, hidden]
-    x = cx.Keep(mark, x);
-    if (batch.observer) batch.observer(static_cast<int>(l) + 1, x);
+  for (int l = 0; l < static_cast<int>(layers_.size()); ++l) {
+    x = cx.Block(mark, x, [this, batch, l](ops::Context& cx, const Tensor& x) {
+      return Block(cx, batch, l, x);  // [tokens, hidden]
+    });
+    if (batch.observer) batch.observer(l + 1, x);
   }
   return cx.Keep(mark, ops::RmsNorm(cx, x, norm_, eps));  // [tokens, hidden]
 }
 
 Tensor Llama::Logits(ops::Context& cx, const Tensor& hidden) const {
-  return ops::Linear(cx, hidden, {lm_head_, {}});  // [rows, vocab]
+  return ops::Linear(cx, hidden, {lm_head_});  // [rows, vocab]
 }
 
 void Llama::ForEachParameter(

@@ -25,6 +25,8 @@ class Llama final : public Model {
   void ReservePositions(int64_t n) override { rope_.Reserve(n); }
   Tensor Forward(ops::Context& cx, const ForwardBatch& batch) const override;
   Tensor Logits(ops::Context& cx, const Tensor& hidden) const override;
+  void WeightsChanged() override { weights_.Renew(); }
+  std::span<const DerivedWeight> derived() const override { return weights_.derived; }
   void ForEachParameter(
       const std::function<void(const std::string&, const ConstView&)>& visit) const override;
 
@@ -41,6 +43,7 @@ class Llama final : public Model {
 
   explicit Llama(const LlamaConfig& config) : config_(config), rope_(config.rope.settings) {}
   static Layer LoadLayer(WeightLoader& load, const LlamaConfig& c, int64_t layer);
+  Tensor Block(ops::Context& cx, const ForwardBatch& batch, int layer, const Tensor& x) const;
   void SetInfo(const std::string& family, bool tied);
 
   LlamaConfig config_;

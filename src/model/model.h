@@ -38,6 +38,11 @@ struct ModelInfo {
   int64_t bytes_per_token = 0;    // weight bytes read to decode one token
 };
 
+struct DerivedWeight {
+  ConstView transposed;  // [in, rows]
+  ConstView source;      // [rows, in]
+};
+
 struct ForwardBatch {
   std::span<const int32_t> tokens;     // [tokens]
   std::span<const int32_t> positions;  // [tokens], 0-based in their sequence
@@ -56,6 +61,10 @@ class Model {
   virtual Tensor Forward(ops::Context& cx, const ForwardBatch& batch) const = 0;
   // [rows, hidden] -> [rows, vocab]
   virtual Tensor Logits(ops::Context& cx, const Tensor& hidden) const = 0;
+  // Weights have been written to in place: renews what was made from them at loading.
+  virtual void WeightsChanged() {}
+  // Matrices kept transposed beside the parameter (whole rows of one) that they are made from.
+  virtual std::span<const DerivedWeight> derived() const { return {}; }
   // Every weight by its Hugging Face name, in file order of the family; tied weights once.
   virtual void ForEachParameter(
       const std::function<void(const std::string& name, const ConstView& weight)>& visit) const = 0;

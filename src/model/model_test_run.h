@@ -36,8 +36,8 @@ inline const std::vector<std::string>& TinyModels() {
 struct Golden {
   std::map<std::string, std::vector<float>> tensors;
 
-  static Golden Read(const std::string& variant) {
-    const Result<std::string> file = ReadFile(ModelTestData(variant + ".golden.safetensors"));
+  static Golden Read(const std::string& variant, const char* kind = ".golden.safetensors") {
+    const Result<std::string> file = ReadFile(ModelTestData(variant + kind));
     CHECK(file.ok(), file.ok() ? "" : file.status().message());
     uint64_t header = 0;
     std::memcpy(&header, file->data(), 8);

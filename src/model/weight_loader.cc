@@ -6,6 +6,29 @@
 #include "weights/dequantize.h"
 
 namespace aha {
+namespace {
+
+// `out` views storage of our own.
+void Transpose(const ConstView& w, const ConstView& out) {
+  const int64_t rows = w.rows();
+  const int64_t cols = w.cols();
+  const auto size = static_cast<size_t>(BytesFor(out.dtype, 1));
+  auto* to = const_cast<std::byte*>(out.data);
+  std::vector<float> row(static_cast<size_t>(cols));
+  for (int64_t r = 0; r < rows; ++r) {
+    const std::byte* from = w.row(r);
+    if (out.dtype != w.dtype) {
+      Dequantize({from, w.dtype, {cols}}, row);
+      from = reinterpret_cast<const std::byte*>(row.data());
+    }
+    for (int64_t c = 0; c < cols; ++c) {
+      std::memcpy(to + static_cast<size_t>(c * rows + r) * size,
+                  from + static_cast<size_t>(c) * size, size);
+    }
+  }
+}
+
+}  // namespace
 
 void WeightLoader::Fail(Status status) {
   if (status_.ok()) status_ = std::move(status);
@@ -13,7 +36,7 @@ void WeightLoader::Fail(Status status) {
 
 ConstView WeightLoader::Find(const std::string& name, const Shape& shape) {
   if (!ok()) return {};
-  const Result<ConstView> found = files_.Find(name);
+  const Result<ConstView> found = files_.FindOrMake(name, shape);
   if (!found.ok()) {
     Fail(found.status());
     return {};
@@ -56,6 +79,10 @@ ConstView WeightLoader::Vector(const std::string& name, int64_t n) {
   const ConstView stored = Find(name, {n});
   CheckFinite(name, stored);
   if (!ok()) return {};
+  if (stored.dtype == DType::kF32 && reinterpret_cast<uintptr_t>(stored.data) % 4 == 0) {
+    loaded_.parameters.push_back({name, stored});
+    return stored;
+  }
   Storage& copy = loaded_.owned.emplace_back(DType::kF32, stored.shape);
   Dequantize(stored, {copy.floats(), static_cast<size_t>(n)});
   loaded_.parameters.push_back({name, copy.view()});
@@ -67,29 +94,35 @@ ops::LinearWeight WeightLoader::Linear(const std::string& name, int64_t out, int
   ops::LinearWeight w;
   w.weight = Matrix(name + ".weight", out, in);
   if (bias) w.bias = Vector(name + ".bias", out);
+  if (files_.Has(name + ".lora_A.weight")) w.lora = Lora(name, out, in);
   return w;
+}
+
+ops::LoraAdapter WeightLoader::Lora(const std::string& name, int64_t out, int64_t in) {
+  const Result<ConstView> a = files_.Find(name + ".lora_A.weight");
+  const Result<double> alpha = GetDouble(files_.config(), "lora_alpha");
+  if (!a.ok()) Fail(a.status());
+  if (!alpha.ok()) Fail(alpha.status().Within(name + ".lora_A.weight needs it"));
+  if (!ok()) return {};
+  const int64_t rank = a->rows();
+  ops::LoraAdapter lora;
+  lora.a = Matrix(name + ".lora_A.weight", rank, in);
+  lora.b = Matrix(name + ".lora_B.weight", out, rank);
+  lora.scale = static_cast<float>(*alpha / static_cast<double>(rank));
+  return lora;
 }
 
 ConstView WeightLoader::OwnedTranspose(const ConstView& w) {
   if (!ok()) return {};
-  const int64_t rows = w.rows();
-  const int64_t cols = w.cols();
   const DType dtype = Info(w.dtype).quantized ? DType::kF32 : w.dtype;
-  const auto size = static_cast<size_t>(BytesFor(dtype, 1));
-  Storage& out = loaded_.owned.emplace_back(dtype, Shape{cols, rows});
-  row_.resize(static_cast<size_t>(cols));
-  for (int64_t r = 0; r < rows; ++r) {
-    const std::byte* from = w.row(r);
-    if (dtype != w.dtype) {
-      Dequantize({from, w.dtype, {cols}}, row_);
-      from = reinterpret_cast<const std::byte*>(row_.data());
-    }
-    for (int64_t c = 0; c < cols; ++c) {
-      std::memcpy(out.data() + static_cast<size_t>(c * rows + r) * size,
-                  from + static_cast<size_t>(c) * size, size);
-    }
-  }
+  const Storage& out = loaded_.owned.emplace_back(dtype, Shape{w.cols(), w.rows()});
+  loaded_.derived.push_back({out.view(), w});
+  Transpose(w, out.view());
   return out.view();
+}
+
+void LoadedWeights::Renew() {
+  for (const DerivedWeight& d : derived) Transpose(d.source, d.transposed);
 }
 
 WeightSize SizeOf(const ConstView& view) {

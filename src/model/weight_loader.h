@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "base/status.h"
+#include "model/model.h"
 #include "ops/linear.h"
 #include "tensor/storage.h"
 #include "weights/model_files.h"
@@ -25,6 +26,10 @@ struct LoadedWeights {
   };
   std::vector<Parameter> parameters;
   std::vector<Storage> owned;
+  std::vector<DerivedWeight> derived;  // transposed copies, in `owned`
+
+  // Makes the transposed copies anew.
+  void Renew();
 };
 
 class WeightLoader {
@@ -33,9 +38,11 @@ class WeightLoader {
 
   // "NAME", [out, in].
   ConstView Matrix(const std::string& name, int64_t out, int64_t in);
-  // "NAME", [n]; as float32.
+  // "NAME", [n]; as float32: in place where it is stored so (a trainer's updates are seen).
   ConstView Vector(const std::string& name, int64_t n);
-  // "NAME.weight" [out, in] and, if there is one, "NAME.bias" [out].
+  // "NAME.weight" [out, in] and, if there is one, "NAME.bias" [out]; with "NAME.lora_A.weight"
+  // [r, in] and "NAME.lora_B.weight" [out, r] in the files, adapted by them (scale: config's
+  // lora_alpha / r).
   ops::LinearWeight Linear(const std::string& name, int64_t out, int64_t in, bool bias = false);
   // Refuses NaN and infinity in a matrix that Matrix gave (done by Matrix with check_all).
   void CheckFinite(const std::string& name, const ConstView& view);
@@ -51,6 +58,7 @@ class WeightLoader {
 
  private:
   ConstView Find(const std::string& name, const Shape& shape);
+  ops::LoraAdapter Lora(const std::string& name, int64_t out, int64_t in);
 
   const ModelFiles& files_;
   const bool check_all_;

@@ -35,6 +35,16 @@ void CheckShapes(const KvBatch& kv, int layer, const KvLayout& layout, const Ten
   for (int32_t slot : kv.slots) CHECK(slot >= 0, "slot " + std::to_string(slot));
 }
 
+// Training reads keys and values from the pass's own tensors, so that the cache rows need not be
+// kept: every document must be whole and lie in order.
+void CheckPacked(const KvBatch& kv) {
+  CHECK(kv.page_tokens == 0, "a tape over pages");
+  for (const kernels::AttentionSequence& s : kv.sequences) {
+    CHECK(s.first_position == 0 && s.first_row == s.first_query,
+          "a tape over a part of a document");
+  }
+}
+
 }  // namespace
 
 Tensor Attend(Context& cx, const KvBatch& kv, int layer, const KvLayout& layout, const Tensor& q,
@@ -46,22 +56,39 @@ Tensor Attend(Context& cx, const KvBatch& kv, int layer, const KvLayout& layout,
   if (!layout.latent) StoreRows(v, layout.v_width(), kv.slots, values);
 
   Tensor out = cx.New({q.shape[0], q.shape[1] * layout.v_dim});
-  cx.backend().Attention(
-      cx.kernels, {.q = q.data,
-                   .out = out.data,
-                   .n_heads = q.shape[1],
-                   .n_kv_heads = layout.n_kv_heads,
-                   .qk_dim = layout.k_dim,
-                   .v_dim = layout.v_dim,
-                   .scale = scale,
-                   .kv = {.k = keys,
-                          .k_row_stride = layout.k_width(),
-                          .k_head_stride = layout.k_dim,
-                          .v = values,
-                          .v_row_stride = layout.latent ? layout.k_width() : layout.v_width(),
-                          .v_head_stride = layout.latent ? layout.k_dim : layout.v_dim,
-                          .page_tokens = kv.page_tokens},
-                   .sequences = kv.sequences});
+  kernels::AttentionArgs args = {
+      .q = q.data,
+      .out = out.data,
+      .n_heads = q.shape[1],
+      .n_kv_heads = layout.n_kv_heads,
+      .qk_dim = layout.k_dim,
+      .v_dim = layout.v_dim,
+      .scale = scale,
+      .kv = {.k = keys,
+             .k_row_stride = layout.k_width(),
+             .k_head_stride = layout.k_dim,
+             .v = values,
+             .v_row_stride = layout.latent ? layout.k_width() : layout.v_width(),
+             .v_head_stride = layout.latent ? layout.k_dim : layout.v_dim,
+             .page_tokens = kv.page_tokens},
+      .sequences = kv.sequences};
+  if (cx.tape != nullptr) {
+    CheckPacked(kv);
+    args.lse = cx.New({q.shape[0], q.shape[1]}).data;
+  }
+  cx.backend().Attention(cx.kernels, args);
+  if (cx.tape != nullptr) {
+    cx.tape->Record([=](Context& cx) {
+      kernels::AttentionBackwardArgs back = {.forward = args,
+                                             .dout = cx.tape->Gradient(out).data,
+                                             .dq = cx.tape->Gradient(q).data,
+                                             .dk = cx.tape->Gradient(k).data};
+      back.dv = layout.latent ? back.dk : cx.tape->Gradient(v).data;
+      back.forward.kv.k = k.data;
+      back.forward.kv.v = layout.latent ? k.data : v.data;
+      cx.backend().AttentionBackward(cx.kernels, back);
+    });
+  }
   return out;
 }
 

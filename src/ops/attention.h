@@ -31,6 +31,7 @@ struct KvBatch {
   std::span<const kernels::AttentionSequence> sequences;
 };
 
+// With a tape the batch must be packed: each document whole, its rows and queries at one place.
 // Stores k [tokens, n_kv_heads * k_dim] and v [tokens, n_kv_heads * v_dim] (null data when latent)
 // at the batch's slots of `layer`, then returns softmax(scale q k^T) v over each query's sequence
 // so far: q [tokens, n_heads, k_dim] -> [tokens, n_heads * v_dim].

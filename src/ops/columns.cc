@@ -24,6 +24,14 @@ void ForRows(Context& cx, int64_t rows, const CopyRow& copy) {
   });
 }
 
+// n columns of x from `from` on, added to those of y from `to` on.
+void AddColumns(Context& cx, const Tensor& x, int64_t from, const Tensor& y, int64_t to,
+                int64_t n) {
+  ForRows(cx, x.rows(), [&](int64_t r) {
+    for (int64_t c = 0; c < n; ++c) y.row(r)[to + c] += x.row(r)[from + c];
+  });
+}
+
 }  // namespace
 
 std::pair<Tensor, Tensor> SplitColumns(Context& cx, const Tensor& x, int64_t first) {
@@ -35,6 +43,13 @@ std::pair<Tensor, Tensor> SplitColumns(Context& cx, const Tensor& x, int64_t fir
     std::copy_n(x.row(r), first, a.row(r));
     std::copy_n(x.row(r) + first, second, b.row(r));
   });
+  if (cx.tape != nullptr) {
+    cx.tape->Record([=](Context& cx) {
+      const Tensor dx = cx.tape->Gradient(x);
+      AddColumns(cx, cx.tape->Gradient(a), 0, dx, 0, first);
+      AddColumns(cx, cx.tape->Gradient(b), 0, dx, first, second);
+    });
+  }
   return {a, b};
 }
 
@@ -46,6 +61,13 @@ Tensor ConcatColumns(Context& cx, const Tensor& a, const Tensor& b) {
     std::copy_n(a.row(r), a.cols(), y.row(r));
     std::copy_n(b.row(r), b.cols(), y.row(r) + a.cols());
   });
+  if (cx.tape != nullptr) {
+    cx.tape->Record([=](Context& cx) {
+      const Tensor dy = cx.tape->Gradient(y);
+      AddColumns(cx, dy, 0, cx.tape->Gradient(a), 0, a.cols());
+      AddColumns(cx, dy, a.cols(), cx.tape->Gradient(b), 0, b.cols());
+    });
+  }
   return y;
 }
 

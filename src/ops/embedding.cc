@@ -10,6 +10,13 @@ Tensor Embedding(Context& cx, const ConstView& table, std::span<const int32_t> i
   }
   Tensor out = cx.New({static_cast<int64_t>(ids.size()), table.cols()});
   cx.backend().Embed(cx.kernels, table, ids, out.data);
+  if (cx.tape != nullptr) {
+    cx.tape->Record([=](Context& cx) {
+      float* dtable = cx.tape->Parameter(table).data;
+      if (dtable == nullptr) return;
+      cx.tape->AddRowsAtEnd(dtable, ids, cx.tape->Gradient(out));
+    });
+  }
   return out;
 }
 

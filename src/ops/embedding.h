@@ -9,7 +9,8 @@
 
 namespace aha::ops {
 
-// table [vocab, hidden], any dtype; ids in [0, vocab) -> [ids, hidden].
+// table [vocab, hidden], any dtype; ids in [0, vocab) -> [ids, hidden]. `ids` must live until the
+// tape has run.
 Tensor Embedding(Context& cx, const ConstView& table, std::span<const int32_t> ids);
 
 }  // namespace aha::ops

@@ -43,7 +43,7 @@ TEST(Experts, IsTheWeightedSum) {
   Fixture f;
   const Tensor x = f.Random({3, kHidden}, 1);
   const std::vector<int32_t> chosen = {0, 4, 1, 4, 0, 1};  // expert 2 and 3 get nothing
-  const std::vector<float> weights = {0.5f, 1.5f, 0.25f, 2, 1, 0.125f};
+  std::vector<float> weights = {0.5f, 1.5f, 0.25f, 2, 1, 0.125f};
   const Tensor y = Experts(f.cx, x, {3, 2, chosen.data(), weights.data()}, f.experts);
   for (int64_t t = 0; t < 3; ++t) {
     for (int64_t c = 0; c < kHidden; ++c) {

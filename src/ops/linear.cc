@@ -1,6 +1,10 @@
 #include "ops/linear.h"
 
 #include <new>
+#include <utility>
+#include <vector>
+
+#include "ops/linear_gradients.h"
 
 namespace aha::ops {
 namespace {
@@ -12,6 +16,68 @@ const float* Bias(const LinearWeight& w) {
   CHECK(w.bias.dtype == DType::kF32 && w.bias.shape == Shape({w.weight.rows()}),
         "bias " + w.bias.shape.ToString() + " of weight " + w.weight.shape.ToString());
   return reinterpret_cast<const float*>(w.bias.data);
+}
+
+void LinearBackward(Context& cx, const Tensor& x, const Tensor& y, const LinearWeight& w) {
+  const Tensor dy = cx.tape->Gradient(y);
+  const int64_t rows = x.rows();
+  std::array<kernels::ProductJob, 2> jobs;
+  size_t count = 0;
+  jobs[count++] =
+      InputGradient(dy.data, w.weight.rows(), w.weight, rows, cx.tape->Gradient(x).data, x.cols());
+  const ParameterGradients::Slot slot = cx.tape->Parameter(w.weight);
+  if (slot.data != nullptr) {
+    jobs[count++] =
+        WeightGradient(dy.data, w.weight.rows(), x.data, x.cols(), rows, w.weight, slot);
+  }
+  cx.backend().Product(cx.kernels, {jobs.data(), count});
+  if (w.bias.empty()) return;
+  const ParameterGradients::Slot bias = cx.tape->Parameter(w.bias);
+  if (bias.data != nullptr) {
+    cx.backend().AddRowsTo(cx.kernels, dy.data, rows, w.weight.rows(), bias.data);
+  }
+}
+
+// y += scale * x, both [rows, n].
+void AddScaledRows(Context& cx, const float* x, float scale, const Tensor& y) {
+  const int64_t rows = y.rows();
+  auto* index = cx.activations.Allocate<int32_t>(rows);
+  auto* weight = cx.activations.Allocate<float>(rows);
+  for (int64_t r = 0; r < rows; ++r) {
+    index[r] = static_cast<int32_t>(r);
+    weight[r] = scale;
+  }
+  cx.backend().AddWeightedRows(cx.kernels, x, index, weight, rows, 1, y.data, y.cols());
+}
+
+void AddScaled(Context& cx, const Tensor& x, float scale, const Tensor& y) {
+  AddScaledRows(cx, x.data, scale, y);
+  if (cx.tape != nullptr) {
+    cx.tape->Record([=](Context& cx) {
+      AddScaledRows(cx, cx.tape->Gradient(y).data, scale, cx.tape->Gradient(x));
+    });
+  }
+}
+
+void HeadLinearBackward(Context& cx, const Tensor& x, const Tensor& y,
+                        std::span<const ConstView> weights) {
+  const int64_t tokens = x.shape[0];
+  const int64_t in = x.shape[2];
+  const int64_t out = y.shape[2];
+  const auto heads = static_cast<int64_t>(weights.size());
+  const Tensor dx = cx.tape->Gradient(x);
+  const Tensor dy = cx.tape->Gradient(y);
+  std::vector<kernels::ProductJob> jobs;
+  for (int64_t h = 0; h < heads; ++h) {
+    const ConstView& w = weights[static_cast<size_t>(h)];
+    jobs.push_back(
+        InputGradient(dy.data + h * out, heads * out, w, tokens, dx.data + h * in, heads * in));
+    const ParameterGradients::Slot slot = cx.tape->Parameter(w);
+    if (slot.data == nullptr) continue;
+    jobs.push_back(WeightGradient(dy.data + h * out, heads * out, x.data + h * in, heads * in,
+                                  tokens, w, slot));
+  }
+  cx.backend().Product(cx.kernels, jobs);
 }
 
 }  // namespace
@@ -34,6 +100,17 @@ void LinearInto(Context& cx, const Tensor& x, std::span<const LinearWeight> weig
                .y_stride = w.rows()};
   }
   cx.backend().MatMul(cx.kernels, {jobs.data(), weights.size()});
+  for (size_t i = 0; i < weights.size(); ++i) {
+    const LinearWeight& w = weights[i];
+    const Tensor y = out[i];
+    if (cx.tape != nullptr) {
+      cx.tape->Record([x, y, w](Context& cx) { LinearBackward(cx, x, y, w); });
+    }
+    if (!w.lora.a.empty()) {
+      const Tensor low = Linear(cx, x, {w.lora.a});  // [rows, rank]
+      AddScaled(cx, Linear(cx, low, {w.lora.b}), w.lora.scale, y);
+    }
+  }
 }
 
 Tensor Linear(Context& cx, const Tensor& x, const LinearWeight& w) {
@@ -62,6 +139,9 @@ Tensor HeadLinear(Context& cx, const Tensor& x, std::span<const ConstView> weigh
                                       .y_stride = heads * out};
   }
   cx.backend().MatMul(cx.kernels, {jobs, static_cast<size_t>(heads)});
+  if (cx.tape != nullptr) {
+    cx.tape->Record([=](Context& cx) { HeadLinearBackward(cx, x, y, weights); });
+  }
   return y;
 }
 

@@ -12,9 +12,17 @@
 
 namespace aha::ops {
 
+// Low-rank adaptation (Hu et al. 2021): y += scale * (x A^T) B^T.
+struct LoraAdapter {
+  ConstView a;  // [rank, in]
+  ConstView b;  // [out, rank]
+  float scale = 1;
+};
+
 struct LinearWeight {
-  ConstView weight;  // [out, in], any dtype
-  ConstView bias;    // [out] float32, or empty
+  ConstView weight;       // [out, in], any dtype
+  ConstView bias = {};    // [out] float32, or empty
+  LoraAdapter lora = {};  // empty a: none
 };
 
 // x [..., in] -> [rows, out], rows being the product of x's leading dimensions.
@@ -31,7 +39,8 @@ std::array<Tensor, N> LinearEach(Context& cx, const Tensor& x,
   return out;
 }
 
-// One matrix a head: x [tokens, heads, in], weights[h] [out, in] -> [tokens, heads, out].
+// One matrix a head: x [tokens, heads, in], weights[h] [out, in] -> [tokens, heads, out]. `weights`
+// must live until the tape has run.
 Tensor HeadLinear(Context& cx, const Tensor& x, std::span<const ConstView> weights);
 
 }  // namespace aha::ops

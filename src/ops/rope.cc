@@ -95,16 +95,24 @@ Tensor Rope(Context& cx, const Tensor& x, std::span<const int32_t> positions,
                                                " in a rope table of " +
                                                std::to_string(table.positions()));
   }
-  cx.backend().Rope(cx.kernels, {.x = x.data,
-                                 .rows = x.shape[0],
-                                 .row_stride = x.shape[1] * x.shape[2],
-                                 .heads = x.shape[1],
-                                 .head_stride = x.shape[2],
-                                 .dim = x.shape[2],
-                                 .layout = table.layout(),
-                                 .cos = table.cos(),
-                                 .sin = table.sin(),
-                                 .positions = positions.data()});
+  kernels::RopeArgs args = {.x = x.data,
+                            .rows = x.shape[0],
+                            .row_stride = x.shape[1] * x.shape[2],
+                            .heads = x.shape[1],
+                            .head_stride = x.shape[2],
+                            .dim = x.shape[2],
+                            .layout = table.layout(),
+                            .cos = table.cos(),
+                            .sin = table.sin(),
+                            .positions = positions.data()};
+  cx.backend().Rope(cx.kernels, args);
+  if (cx.tape != nullptr) {
+    cx.tape->Record([x, args](Context& cx) mutable {
+      args.x = cx.tape->Gradient(x).data;  // turned in place
+      args.inverse = true;
+      cx.backend().Rope(cx.kernels, args);
+    });
+  }
   return x;
 }
 

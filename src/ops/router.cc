@@ -93,6 +93,38 @@ void RouteToken(const float* scores, const float* bias, int64_t experts, const R
   }
 }
 
+// The choice has no gradient; the chosen experts' weights have.
+//   w[j] = scale * s[j] / (S + eps), S = sum of the chosen s  (or scale * s[j])
+//   s = sigmoid(x), or softmax(x) over all experts
+void RouteBackward(Context& cx, const Tensor& logits, const Tensor& scores, const Routing& routing,
+                   const RouterOptions& o) {
+  const Tensor dw = cx.tape->Gradient(routing.weight_tensor());
+  const Tensor dlogits = cx.tape->Gradient(logits);
+  const int64_t experts = logits.cols();
+  for (int64_t t = 0; t < routing.tokens; ++t) {
+    const int32_t* chosen = routing.experts + t * o.top_k;
+    const float* s = scores.row(t);
+    float* dx = dlogits.row(t);
+    float sum = 0;
+    float along = 0;
+    for (int64_t j = 0; j < o.top_k; ++j) {
+      sum += s[chosen[j]];
+      along += dw.row(t)[j] * s[chosen[j]];
+    }
+    sum += kNormalizeEps;
+    float mean = 0;  // softmax: the gradient's mean under s
+    for (int64_t j = 0; j < o.top_k; ++j) {
+      const float g = dw.row(t)[j];
+      const float ds = o.scale * (o.normalize ? (g - along / sum) / sum : g);
+      const float value = s[chosen[j]];
+      dx[chosen[j]] += o.score == RouterScore::kSigmoid ? ds * value * (1 - value) : ds * value;
+      mean += ds * value;
+    }
+    if (o.score == RouterScore::kSigmoid) continue;
+    for (int64_t e = 0; e < experts; ++e) dx[e] -= mean * s[e];
+  }
+}
+
 }  // namespace
 
 Routing Route(Context& cx, const Tensor& logits, const ConstView& correction_bias,
@@ -124,7 +156,14 @@ Routing Route(Context& cx, const Tensor& logits, const ConstView& correction_bia
   for (int64_t t = 0; t < tokens; ++t) {
     RouteToken(scores.row(t), bias, experts, o, ws, chosen + t * o.top_k, weights + t * o.top_k);
   }
-  return {tokens, o.top_k, chosen, weights};
+  const Routing routing = {tokens, o.top_k, chosen, weights};
+  if (cx.tape != nullptr) {
+    if (bias != nullptr) {
+      cx.tape->CountExperts(correction_bias, {chosen, static_cast<size_t>(tokens * o.top_k)});
+    }
+    cx.tape->Record([=](Context& cx) { RouteBackward(cx, logits, scores, routing, o); });
+  }
+  return routing;
 }
 
 }  // namespace aha::ops

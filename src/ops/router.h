@@ -30,7 +30,8 @@ struct RouterOptions {
 struct Routing {
   int64_t tokens = 0, top_k = 0;
   const int32_t* experts = nullptr;  // [tokens, top_k], ascending in a row
-  const float* weights = nullptr;    // [tokens, top_k]
+  float* weights = nullptr;          // [tokens, top_k]
+  Tensor weight_tensor() const { return {weights, {tokens, top_k}}; }
 };
 
 // logits [tokens, experts]; correction_bias [experts] float32 or empty. Lives in cx.activations.

@@ -1,10 +1,12 @@
 #include "weights/model_files.h"
 
 #include <algorithm>
+#include <map>
 #include <set>
 
 #include "base/files.h"
 #include "base/nearest_name.h"
+#include "weights/dequantize.h"
 #include "weights/gguf_model.h"
 #include "weights/hugging_face_config.h"
 #include "weights/safetensors_file.h"
@@ -22,6 +24,8 @@ struct ModelFiles::Impl {
   Json generation_config = Json::object();
   std::vector<std::string> warnings;
   std::optional<GgufVocabulary> vocabulary;
+  bool in_memory = false;
+  std::map<std::string, Storage> owned;  // in memory
 
   Status OpenGguf();
   Status AddParts(GgufFile* first);
@@ -197,6 +201,50 @@ Result<ModelFiles> ModelFiles::Open(const fs::path& path) {
     AHA_RETURN_IF_ERROR(files.impl_->OpenGguf());
   }
   return files;
+}
+
+Result<ModelFiles> ModelFiles::InMemory(const Json& config) {
+  ModelFiles files;
+  files.impl_->in_memory = true;
+  AHA_ASSIGN_OR_RETURN(files.impl_->config,
+                       ParseHuggingFaceConfig(DumpJson(config), &files.impl_->warnings));
+  return files;
+}
+
+Result<ModelFiles> ModelFiles::InMemoryCopy(const ModelFiles& from) {
+  AHA_ASSIGN_OR_RETURN(ModelFiles files, InMemory(from.config()));
+  files.impl_->generation_config = from.generation_config();
+  for (const std::string& name : from.names()) {
+    AHA_ASSIGN_OR_RETURN(const ConstView view, from.Find(name));
+    Storage copy(DType::kF32, view.shape);
+    Dequantize(view, {copy.floats(), static_cast<size_t>(view.shape.elements())});
+    files.Add(name, std::move(copy));
+  }
+  return files;
+}
+
+void ModelFiles::Add(const std::string& name, Storage storage) {
+  CHECK(impl_->in_memory, name);
+  Storage& kept = impl_->owned[name] = std::move(storage);
+  impl_->tensors.views[name] = kept.view();
+}
+
+void ModelFiles::AddView(const std::string& name, const ConstView& view) {
+  CHECK(impl_->in_memory, name);
+  impl_->owned.erase(name);
+  impl_->tensors.views[name] = view;
+}
+
+float* ModelFiles::Floats(const std::string& name) {
+  const auto it = impl_->owned.find(name);
+  if (it == impl_->owned.end() || it->second.view().dtype != DType::kF32) return nullptr;
+  return it->second.floats();
+}
+
+Result<ConstView> ModelFiles::FindOrMake(const std::string& name, const Shape& shape) const {
+  if (!impl_->in_memory || impl_->tensors.views.contains(name)) return Find(name);
+  Storage& made = impl_->owned[name] = Storage(DType::kF32, shape);
+  return impl_->tensors.views[name] = made.view();
 }
 
 const Json& ModelFiles::config() const { return impl_->config; }

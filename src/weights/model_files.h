@@ -19,6 +19,7 @@
 
 #include "base/json.h"
 #include "base/status.h"
+#include "tensor/storage.h"
 #include "tensor/view.h"
 
 namespace aha {
@@ -41,6 +42,17 @@ class ModelFiles {
   // Errors: not found, neither format, .bin/.pt weights (refused with a sentence), broken files.
   static Result<ModelFiles> Open(const std::filesystem::path& path);
 
+  // A model in memory, for training: no tensors yet. `config` as config.json.
+  static Result<ModelFiles> InMemory(const Json& config);
+  // All of `from` in memory, as float32.
+  static Result<ModelFiles> InMemoryCopy(const ModelFiles& from);
+  // In memory only. `storage` is owned and may be written to while models read it; a view's bytes
+  // must outlive this. Replaces a tensor of that name.
+  void Add(const std::string& name, Storage storage);
+  void AddView(const std::string& name, const ConstView& view);
+  // The owned values of a float32 tensor that was added or made; null for any other.
+  float* Floats(const std::string& name);
+
   ModelFiles(ModelFiles&&) noexcept;
   ModelFiles& operator=(ModelFiles&&) noexcept;
   ~ModelFiles();
@@ -54,6 +66,8 @@ class ModelFiles {
   // The tensor of that Hugging Face name. NotFound names it, and the nearest name there is.
   Result<ConstView> Find(const std::string& name) const;
   bool Has(const std::string& name) const;
+  // Find; a model in memory makes what it lacks: zeros in float32.
+  Result<ConstView> FindOrMake(const std::string& name, const Shape& shape) const;
   // All names, sorted; those that Find refuses for their dtype too.
   std::vector<std::string> names() const;
 

@@ -1,0 +1,286 @@
+// Forward and backward of whole models against PyTorch's autograd, and the same bits however a
+// step is cut: threads, micro-batches, recomputation, backends.
+#include <gtest/gtest.h>
+
+#include <functional>
+
+#include "model/initialize.h"
+#include "model/model_test_run.h"
+#include "model/packed_batch.h"
+#include "ops/log_probs.h"
+#include "ops/rows.h"
+#include "ops/tape.h"
+
+namespace aha {
+namespace {
+
+struct StepOptions {
+  const kernels::Backend* backend = nullptr;  // null: the best
+  int threads = 2;
+  bool recompute = false;
+  bool one_document_a_pass = false;
+  float temperature = 1;
+};
+
+// A model in memory with a gradient for each weight.
+class Trained {
+ public:
+  explicit Trained(ModelFiles files) : files_(std::move(files)) {
+    Result<std::unique_ptr<Model>> loaded = LoadModel(files_);
+    CHECK(loaded.ok(), loaded.ok() ? "" : loaded.status().message());
+    model_ = *std::move(loaded);
+    model_->ReservePositions(64);
+    model_->ForEachParameter([&](const std::string& name, const ConstView& view) {
+      if (name.ends_with("e_score_correction_bias")) return;
+      std::vector<float>& gradient = gradients[name];
+      gradient.resize(static_cast<size_t>(view.shape.elements()));
+      slots_.Add(view, gradient.data());
+    });
+    for (const DerivedWeight& d : model_->derived()) slots_.AddTransposed(d.transposed, d.source);
+  }
+  static Trained Of(const std::string& name) {
+    const Result<ModelFiles> files = ModelFiles::Open(ModelTestData(name));
+    CHECK(files.ok(), files.ok() ? "" : files.status().message());
+    return Trained(ModelFiles::InMemoryCopy(*files).value());
+  }
+
+  // Mean cross-entropy of the documents' next tokens; gradients are replaced.
+  double Step(const std::vector<std::vector<int32_t>>& documents, const StepOptions& options) {
+    for (auto& [name, gradient] : gradients) std::fill(gradient.begin(), gradient.end(), 0.0f);
+    logprobs.clear();
+    int64_t targets = 0;
+    for (const auto& ids : documents) targets += static_cast<int64_t>(ids.size()) - 1;
+    ThreadPool pool(options.threads);
+    ops::Context cx(
+        options.backend != nullptr ? options.backend : kernels::AvailableBackends().front(), &pool,
+        ops::Numerics::kPortable);
+    double loss = 0;
+    ops::Tape tape(&slots_, options.recompute);
+    for (size_t i = 0; i < documents.size();) {
+      const size_t end = options.one_document_a_pass ? i + 1 : documents.size();
+      loss += Pass(cx, tape,
+                   {documents.begin() + static_cast<int64_t>(i),
+                    documents.begin() + static_cast<int64_t>(end)},
+                   targets, options);
+      i = end;
+    }
+    tape.FinishStep(cx);
+    return loss;
+  }
+
+  void AdamW(int step) {
+    ThreadPool pool(1);
+    kernels::Context cx(kernels::AvailableBackends().front(), &pool, ops::Numerics::kPortable);
+    for (auto& [name, gradient] : gradients) {
+      std::vector<float>& m = m_[name];
+      std::vector<float>& v = v_[name];
+      m.resize(gradient.size());
+      v.resize(gradient.size());
+      cx.backend->AdamW(cx, {.weight = files_.Floats(name),
+                             .gradient = gradient.data(),
+                             .m = m.data(),
+                             .v = v.data(),
+                             .n = static_cast<int64_t>(gradient.size()),
+                             .lr = 1e-3f,
+                             .beta1 = 0.9f,
+                             .beta2 = 0.98f,
+                             .eps = 1e-8f,
+                             .weight_decay = 0.05f,
+                             .bias_correction1 = static_cast<float>(1 - std::pow(0.9, step)),
+                             .bias_correction2 = static_cast<float>(1 - std::pow(0.98, step))});
+    }
+    model_->WeightsChanged();
+  }
+
+  ModelFiles& files() { return files_; }
+  std::map<std::string, std::vector<float>> gradients;
+  std::vector<float> logprobs;
+
+ private:
+  double Pass(ops::Context& cx, ops::Tape& tape, const std::vector<std::vector<int32_t>>& documents,
+              int64_t targets_in_all, const StepOptions& options) {
+    cx.tape = &tape;
+    PackedBatch batch(model_->info());
+    std::vector<int32_t> rows, targets;
+    for (const std::vector<int32_t>& ids : documents) {
+      for (size_t i = 0; i + 1 < ids.size(); ++i) {
+        rows.push_back(static_cast<int32_t>(batch.tokens() + static_cast<int64_t>(i)));
+        targets.push_back(ids[i + 1]);
+      }
+      batch.Add(ids);
+    }
+    const Tensor hidden = model_->Forward(cx, batch.forward());
+    const Tensor logits = model_->Logits(cx, ops::Rows(cx, hidden, rows));
+    const auto out = ops::LogProbs(cx, logits, targets, options.temperature);
+    double loss = 0;
+    const Tensor d = tape.Gradient(out.logprob);
+    for (size_t i = 0; i < targets.size(); ++i) {
+      logprobs.push_back(out.logprob.data[i]);
+      loss -= double{out.logprob.data[i]} / static_cast<double>(targets_in_all);
+      d.data[i] = -1.0f / static_cast<float>(targets_in_all);
+    }
+    tape.Backward(cx);
+    cx.tape = nullptr;
+    cx.activations.Reset();
+    return loss;
+  }
+
+  ModelFiles files_;
+  std::unique_ptr<Model> model_;
+  ops::ParameterGradients slots_;
+  std::map<std::string, std::vector<float>> m_, v_;
+};
+
+std::vector<std::vector<int32_t>> Documents(const Golden& golden) {
+  return {golden.Tokens(0), golden.Tokens(1)};
+}
+
+class Gradients : public testing::TestWithParam<const char*> {};
+
+TEST_P(Gradients, AreThoseOfPyTorch) {
+  const Golden golden = Golden::Read(GetParam(), ".gradients.safetensors");
+  Trained model = Trained::Of(GetParam());
+  const double loss = model.Step(Documents(golden), {});
+  EXPECT_NEAR(loss, golden.tensors.at("loss")[0], 1e-5 * loss);
+  size_t seen = 0;
+  for (const auto& [name, gradient] : model.gradients) {
+    ASSERT_TRUE(golden.tensors.contains("grad." + name)) << name;
+    const std::vector<float>& want = golden.tensors.at("grad." + name);
+    ASSERT_EQ(gradient.size(), want.size()) << name;
+    // Sums in float32, of terms as large as the largest: 1e-5 of it is some hundred roundings.
+    double largest = 1e-6;
+    for (const float g : want) largest = std::max(largest, std::abs(double{g}));
+    for (size_t i = 0; i < want.size(); ++i) {
+      ASSERT_NEAR(gradient[i], want[i], 2e-5 * largest) << name << "[" << i << "]";
+    }
+    ++seen;
+  }
+  const auto all = std::count_if(golden.tensors.begin(), golden.tensors.end(),
+                                 [](const auto& t) { return t.first.starts_with("grad."); });
+  EXPECT_EQ(seen, static_cast<size_t>(all));
+}
+
+TEST_P(Gradients, LeadDownTheSameCurve) {
+  const Golden golden = Golden::Read(GetParam(), ".gradients.safetensors");
+  Trained model = Trained::Of(GetParam());
+  for (int step = 0; step < 10; ++step) {
+    const double loss = model.Step(Documents(golden), {});
+    // AdamW's first steps divide by tiny gradients' own size, which makes roundings grow.
+    EXPECT_NEAR(loss, golden.tensors.at("curve")[static_cast<size_t>(step)], 2e-3 * loss) << step;
+    model.AdamW(step + 1);
+  }
+}
+
+TEST_P(Gradients, HaveTheSameBitsHoweverTheStepIsCut) {
+  const Golden golden = Golden::Read(GetParam(), ".gradients.safetensors");
+  Trained model = Trained::Of(GetParam());
+  const double loss = model.Step(Documents(golden), {.threads = 1});
+  const auto want = model.gradients;
+  const auto logprobs = model.logprobs;
+  std::vector<StepOptions> ways = {{.threads = 2},
+                                   {.threads = 4},
+                                   {.recompute = true},
+                                   {.one_document_a_pass = true},
+                                   {.recompute = true, .one_document_a_pass = true}};
+  for (const kernels::Backend* backend : kernels::AvailableBackends()) {
+    ways.push_back({.backend = backend});
+  }
+  for (const StepOptions& way : ways) {
+    const double again = model.Step(Documents(golden), way);
+    if (!way.one_document_a_pass) EXPECT_EQ(again, loss);
+    EXPECT_EQ(model.logprobs, logprobs);
+    for (const auto& [name, gradient] : model.gradients) {
+      // == on floats: zeros of either sign are one value, and no gradient is NaN.
+      EXPECT_EQ(gradient, want.at(name)) << name << " threads " << way.threads << " recompute "
+                                         << way.recompute << " apart " << way.one_document_a_pass;
+    }
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Tiny, Gradients,
+                         testing::Values("llama", "llama3_tied", "smollm", "qwen2", "qwen3",
+                                         "deepseek_v3", "deepseek_v3_plain_q", "deepseek_v2"));
+
+// W + scale * B A must do as the adapter does, and the adapter's gradients are those of that sum:
+// dA = scale * B^T dW, dB = scale * dW A^T.
+TEST(Lora, IsALowRankChangeOfTheWeight) {
+  const Golden golden = Golden::Read("llama", ".gradients.safetensors");
+  const Result<ModelFiles> base = ModelFiles::Open(ModelTestData("llama"));
+  ASSERT_TRUE(base.ok());
+  const std::string q = "model.layers.1.self_attn.q_proj";
+  constexpr int64_t kRank = 3;
+  constexpr double kAlpha = 6;
+
+  Json config = base->config();
+  config["lora_alpha"] = kAlpha;
+  Result<ModelFiles> adapted = ModelFiles::InMemory(config);
+  for (const std::string& name : base->names()) adapted->AddView(name, *base->Find(name));
+  const Shape shape = base->Find(q + ".weight")->shape;
+  adapted->Add(q + ".lora_A.weight", Storage(DType::kF32, {kRank, shape[1]}));
+  adapted->Add(q + ".lora_B.weight", Storage(DType::kF32, {shape[0], kRank}));
+  InitializeTensor(*adapted, q + ".lora_A.weight", 1);
+  float* a = adapted->Floats(q + ".lora_A.weight");
+  float* b = adapted->Floats(q + ".lora_B.weight");
+  for (int64_t i = 0; i < shape[0] * kRank; ++i) b[i] = 0.01f * static_cast<float>(i % 7 - 3);
+
+  Trained merged(ModelFiles::InMemoryCopy(*base).value());
+  float* w = merged.files().Floats(q + ".weight");
+  const double scale = kAlpha / kRank;
+  for (int64_t o = 0; o < shape[0]; ++o) {
+    for (int64_t i = 0; i < shape[1]; ++i) {
+      double sum = 0;
+      for (int64_t r = 0; r < kRank; ++r)
+        sum += double{b[o * kRank + r]} * double{a[r * shape[1] + i]};
+      w[o * shape[1] + i] += static_cast<float>(scale * sum);
+    }
+  }
+  Trained lora(*std::move(adapted));
+  const double loss = merged.Step(Documents(golden), {});
+  EXPECT_NEAR(lora.Step(Documents(golden), {}), loss, 1e-6 * loss);
+  const std::vector<float>& dw = merged.gradients.at(q + ".weight");
+  const std::vector<float>& da = lora.gradients.at(q + ".lora_A.weight");
+  const std::vector<float>& db = lora.gradients.at(q + ".lora_B.weight");
+  for (int64_t r = 0; r < kRank; ++r) {
+    for (int64_t i = 0; i < shape[1]; ++i) {
+      double want = 0;
+      for (int64_t o = 0; o < shape[0]; ++o) {
+        want +=
+            scale * double{b[o * kRank + r]} * double{dw[static_cast<size_t>(o * shape[1] + i)]};
+      }
+      EXPECT_NEAR(da[static_cast<size_t>(r * shape[1] + i)], want, 1e-5);
+    }
+    for (int64_t o = 0; o < shape[0]; ++o) {
+      double want = 0;
+      for (int64_t i = 0; i < shape[1]; ++i) {
+        want +=
+            scale * double{dw[static_cast<size_t>(o * shape[1] + i)]} * double{a[r * shape[1] + i]};
+      }
+      EXPECT_NEAR(db[static_cast<size_t>(o * kRank + r)], want, 1e-4);
+    }
+  }
+}
+
+TEST(NewModel, IsAFunctionOfItsSeed) {
+  const Json config = ModelFiles::Open(ModelTestData("deepseek_v3"))->config();
+  const Result<ModelFiles> one = NewModel(config, 1);
+  ASSERT_TRUE(one.ok()) << one.status().message();
+  const Result<ModelFiles> same = NewModel(config, 1);
+  const Result<ModelFiles> other = NewModel(config, 2);
+  const auto values = [](const Result<ModelFiles>& files, const std::string& name) {
+    const ConstView v = files->Find(name).value();
+    const auto* p = reinterpret_cast<const float*>(v.data);
+    return std::vector<float>(p, p + v.shape.elements());
+  };
+  const std::string q = "model.layers.0.self_attn.o_proj.weight";
+  EXPECT_EQ(values(one, q), values(same, q));
+  EXPECT_NE(values(one, q), values(other, q));
+  EXPECT_EQ(values(one, "model.norm.weight"), std::vector<float>(24, 1.0f));
+  double squares = 0;
+  const std::vector<float> embedding = values(one, "model.embed_tokens.weight");
+  for (const float x : embedding) squares += double{x} * double{x};
+  // 48 * 24 draws: their spread is known to a few per cent.
+  EXPECT_NEAR(std::sqrt(squares / static_cast<double>(embedding.size())), 0.02, 0.002);
+}
+
+}  // namespace
+}  // namespace aha
