@@ -22,7 +22,7 @@ void Tape::Backward(Context& cx) {
     steps_.pop_back();
     step(cx);
   }
-  Clear();
+  ForgetActivations();
 }
 
 void Tape::FinishStep(Context& cx) {
@@ -35,6 +35,12 @@ void Tape::FinishStep(Context& cx) {
 
 void Tape::Clear() {
   steps_.clear();
+  lookups_.clear();
+  expert_tokens_.clear();
+  ForgetActivations();
+}
+
+void Tape::ForgetActivations() {
   gradients_.clear();
   order_.clear();
   arena_.Reset();

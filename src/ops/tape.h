@@ -69,7 +69,8 @@ class Tape {
     lookups_.push_back({table, {ids.begin(), ids.end()}, {dy.span().begin(), dy.span().end()}});
   }
   void FinishStep(Context& cx);
-  // Forgets without running.
+  // Gives the step up: forgets all of it without running. The parameters' sums hold what earlier
+  // micro-batches added; whoever owns them sets them to zero.
   void Clear();
 
   // Gradients made since the mark are given back.
@@ -85,6 +86,8 @@ class Tape {
     gradients_[of] = gradient;
     order_.push_back(of);
   }
+
+  void ForgetActivations();
 
   ParameterGradients* parameters_;
   bool recompute_;
