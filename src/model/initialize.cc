@@ -53,7 +53,7 @@ void InitializeTensor(ModelFiles& files, const std::string& name, uint64_t seed)
 }
 
 Result<ModelFiles> NewModel(const Json& config, uint64_t seed) {
-  AHA_ASSIGN_OR_RETURN(ModelFiles files, ModelFiles::InMemory(config));
+  AHA_ASSIGN_OR_RETURN(ModelFiles files, ModelFiles::InMemory(config, /*make_missing=*/true));
   if (FindKey(files.config(), "initializer_range") != nullptr) {
     AHA_RETURN_IF_ERROR(GetDouble(files.config(), "initializer_range").status());
   }

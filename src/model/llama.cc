@@ -46,8 +46,7 @@ Result<std::unique_ptr<Model>> Llama::Load(const ModelFiles& files, const std::s
   model->norm_ = load.Vector("model.norm.weight", c.hidden_size);
   model->lm_head_ =
       tied ? model->embed_tokens_ : load.Matrix("lm_head.weight", c.vocab_size, c.hidden_size);
-  AHA_RETURN_IF_ERROR(load.status());
-  model->weights_ = load.Take();
+  AHA_ASSIGN_OR_RETURN(model->weights_, load.Take());
   model->SetInfo(family, tied);
   return std::unique_ptr<Model>(std::move(model));
 }

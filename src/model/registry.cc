@@ -53,10 +53,11 @@ Result<const Family*> FindFamily(const Json& config) {
 }  // namespace
 
 Result<std::unique_ptr<Model>> LoadModel(const ModelFiles& files, bool check_all) {
+  const std::string where = files.path().empty() ? "the model in memory" : files.path().string();
   Result<const Family*> family = FindFamily(files.config());
-  if (!family.ok()) return family.status().Within(files.path().string());
+  if (!family.ok()) return family.status().Within(where);
   Result<std::unique_ptr<Model>> model = (*family)->load(files, (*family)->model_type, check_all);
-  if (!model.ok()) return model.status().Within(files.path().string());
+  if (!model.ok()) return model.status().Within(where);
   return model;
 }
 

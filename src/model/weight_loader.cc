@@ -2,6 +2,7 @@
 
 #include <cmath>
 #include <cstring>
+#include <set>
 
 #include "weights/dequantize.h"
 
@@ -119,6 +120,20 @@ ConstView WeightLoader::OwnedTranspose(const ConstView& w) {
   loaded_.derived.push_back({out.view(), w});
   Transpose(w, out.view());
   return out.view();
+}
+
+Result<LoadedWeights> WeightLoader::Take() {
+  AHA_RETURN_IF_ERROR(status_);
+  std::set<std::string> loaded;
+  for (const LoadedWeights::Parameter& p : loaded_.parameters) loaded.insert(p.name);
+  for (const std::string& name : files_.names()) {
+    if (name.find(".lora_") == std::string::npos || loaded.contains(name)) continue;
+    return InvalidArgument(
+        "{} adapts nothing that this model can adapt (the projections of its attention and dense "
+        "or shared MLP, without kv_b_proj)",
+        name);
+  }
+  return std::move(loaded_);
 }
 
 void LoadedWeights::Renew() {

@@ -54,7 +54,9 @@ class WeightLoader {
   void Fail(Status status);
   bool ok() const { return status_.ok(); }
   const Status& status() const { return status_; }
-  LoadedWeights Take() { return std::move(loaded_); }
+  // All that was loaded. Errors: status(); a low-rank adapter in the files that no Linear asked
+  // for, which would be ignored without a word.
+  Result<LoadedWeights> Take();
 
  private:
   ConstView Find(const std::string& name, const Shape& shape);

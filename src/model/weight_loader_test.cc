@@ -58,7 +58,7 @@ TEST(WeightLoader, VectorsBecomeFloat32AndErrorsStick) {
   EXPECT_TRUE(load.Vector("model.norm.weight", 24).empty());
   EXPECT_THAT(load.status().message(),
               testing::HasSubstr("lm_head.weight has shape [48, 24], config.json asks [47, 24]"));
-  EXPECT_EQ(load.Take().parameters.size(), 1u);
+  EXPECT_EQ(load.Take().status().message(), load.status().message());
 }
 
 }  // namespace

@@ -25,6 +25,7 @@ struct ModelFiles::Impl {
   std::vector<std::string> warnings;
   std::optional<GgufVocabulary> vocabulary;
   bool in_memory = false;
+  bool make_missing = false;
   std::map<std::string, Storage> owned;  // in memory
 
   Status OpenGguf();
@@ -203,9 +204,10 @@ Result<ModelFiles> ModelFiles::Open(const fs::path& path) {
   return files;
 }
 
-Result<ModelFiles> ModelFiles::InMemory(const Json& config) {
+Result<ModelFiles> ModelFiles::InMemory(const Json& config, bool make_missing) {
   ModelFiles files;
   files.impl_->in_memory = true;
+  files.impl_->make_missing = make_missing;
   AHA_ASSIGN_OR_RETURN(files.impl_->config,
                        ParseHuggingFaceConfig(DumpJson(config), &files.impl_->warnings));
   return files;
@@ -242,7 +244,7 @@ float* ModelFiles::Floats(const std::string& name) {
 }
 
 Result<ConstView> ModelFiles::FindOrMake(const std::string& name, const Shape& shape) const {
-  if (!impl_->in_memory || impl_->tensors.views.contains(name)) return Find(name);
+  if (!impl_->make_missing || impl_->tensors.views.contains(name)) return Find(name);
   Storage& made = impl_->owned[name] = Storage(DType::kF32, shape);
   return impl_->tensors.views[name] = made.view();
 }

@@ -42,8 +42,9 @@ class ModelFiles {
   // Errors: not found, neither format, .bin/.pt weights (refused with a sentence), broken files.
   static Result<ModelFiles> Open(const std::filesystem::path& path);
 
-  // A model in memory, for training: no tensors yet. `config` as config.json.
-  static Result<ModelFiles> InMemory(const Json& config);
+  // A model in memory, for training: no tensors yet. `config` as config.json. `make_missing`: a
+  // new model, whose tensors come to be as a family asks for them (FindOrMake).
+  static Result<ModelFiles> InMemory(const Json& config, bool make_missing = false);
   // All of `from` in memory, as float32.
   static Result<ModelFiles> InMemoryCopy(const ModelFiles& from);
   // In memory only. `storage` is owned and may be written to while models read it; a view's bytes
@@ -66,7 +67,7 @@ class ModelFiles {
   // The tensor of that Hugging Face name. NotFound names it, and the nearest name there is.
   Result<ConstView> Find(const std::string& name) const;
   bool Has(const std::string& name) const;
-  // Find; a model in memory makes what it lacks: zeros in float32.
+  // Find; InMemory with make_missing makes what it lacks: zeros in float32.
   Result<ConstView> FindOrMake(const std::string& name, const Shape& shape) const;
   // All names, sorted; those that Find refuses for their dtype too.
   std::vector<std::string> names() const;
