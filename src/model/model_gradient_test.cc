@@ -108,6 +108,7 @@ class Trained {
   std::map<std::string, std::vector<float>> gradients;
   std::vector<float> logprobs;
   std::map<const std::byte*, std::vector<int64_t>> expert_tokens;  // of the last step
+  size_t forward_bytes = 0;  // held when the last pass's backward began
 
  private:
   double Pass(ops::Context& cx, ops::Tape& tape, const std::vector<std::vector<int32_t>>& documents,
@@ -132,6 +133,7 @@ class Trained {
       loss -= double{out.logprob.data[i]} / static_cast<double>(targets_in_all);
       d.data[i] = -1.0f / static_cast<float>(targets_in_all);
     }
+    forward_bytes = cx.activations.capacity();
     tape.Backward(cx);
     cx.tape = nullptr;
     cx.activations.Reset();
@@ -364,6 +366,21 @@ TEST(InMemory, AMissingTensorIsNamed) {
   ASSERT_FALSE(model.ok());
   EXPECT_NE(model.status().message().find(lost), std::string::npos) << model.status().message();
   EXPECT_FALSE(LoadModel(ModelFiles::InMemoryCopy(files).value()).ok());
+}
+
+TEST(Recompute, HoldsOneBlockInsteadOfAll) {
+  Json config = ModelFiles::Open(ModelTestData("llama"))->config();
+  config["num_hidden_layers"] = 24;
+  Trained model(NewModel(config, 1).value());
+  std::vector<std::vector<int32_t>> documents;
+  for (int32_t d = 0; d < 8; ++d) {
+    std::vector<int32_t>& ids = documents.emplace_back();
+    for (int32_t i = 0; i < 64; ++i) ids.push_back((i * 7 + d) % 48);
+  }
+  model.Step(documents, {});
+  const size_t all = model.forward_bytes;
+  model.Step(documents, {.recompute = true});
+  EXPECT_LT(model.forward_bytes * 3, all);
 }
 
 TEST(NewModel, IsAFunctionOfItsSeed) {
