@@ -29,8 +29,10 @@ const std::map<std::string, std::set<std::string>>& Table() {
       {"engine", {"model", "ops", "tensor", "base"}},
       {"library", {"model", "weights", "tokenizer", "chat", "tensor", "base"}},
       {"envs", {"chat", "base"}},
+      {"train",
+       {"engine", "model", "ops", "kernels", "envs", "library", "chat", "tokenizer", "weights", "tensor", "base"}},
       {"cli",
-       {"library", "engine", "model", "ops", "kernels", "weights", "tokenizer", "chat", "tensor",
+       {"train", "envs", "library", "engine", "model", "ops", "kernels", "weights", "tokenizer", "chat", "tensor",
         "base"}},
   };
   return table;

@@ -15,8 +15,7 @@ double TokenWeight(const PolicyLossOptions& options, const LossScale& scale, int
     case Aggregation::kGrpo:
       return 1.0 / (static_cast<double>(scale.samples) * static_cast<double>(tokens));
     case Aggregation::kDrGrpo:
-      return 1.0 /
-             (static_cast<double>(scale.samples) * static_cast<double>(scale.max_completion));
+      return 1.0 / (static_cast<double>(scale.samples) * static_cast<double>(scale.max_completion));
     default:
       return 1.0 / scale.tokens;
   }
@@ -51,8 +50,8 @@ std::vector<double> Advantages(std::span<const double> rewards, AdvantageKind ki
   for (const double r : rewards) sum += r;
   const double mean = sum / n;
   std::vector<double> out(rewards.size(), 0.0);
-  const bool equal = std::all_of(rewards.begin(), rewards.end(),
-                                 [&](double r) { return r == rewards[0]; });
+  const bool equal =
+      std::all_of(rewards.begin(), rewards.end(), [&](double r) { return r == rewards[0]; });
   if (equal || rewards.size() < 2) return out;
   double squares = 0;
   for (const double r : rewards) squares += (r - mean) * (r - mean);
@@ -74,9 +73,8 @@ std::vector<double> Advantages(std::span<const double> rewards, AdvantageKind ki
   return out;
 }
 
-void PolicyGradient(const PolicyLossOptions& options, const LossScale& scale,
-                    const PolicySample& s, std::span<float> dlogprobs, std::span<float> dentropy,
-                    PolicyStats* stats) {
+void PolicyGradient(const PolicyLossOptions& options, const LossScale& scale, const PolicySample& s,
+                    std::span<float> dlogprobs, std::span<float> dentropy, PolicyStats* stats) {
   const auto tokens = static_cast<int64_t>(s.logprobs.size());
   CHECK(s.old_logprobs.size() == s.logprobs.size() && dlogprobs.size() == s.logprobs.size());
   if (tokens == 0) return;

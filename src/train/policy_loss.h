@@ -4,8 +4,8 @@
 // As R1 prints it (Eq. 1-3 of the R1 report):
 //   J = E[ 1/G sum_i ( min(r_i A_i, clip(r_i, 1-eps, 1+eps) A_i) - beta KL_i ) ],
 //   A_i = (R_i - mean R) / std R,  KL = exp(ref - lp) - (ref - lp) - 1  (k3, in the loss).
-// R1's r_i and KL are printed per output; DeepSeekMath and every implementation take them per token.
-// Both are here: `ratio` chooses. Loss names are TRL's.
+// R1's r_i and KL are printed per output; DeepSeekMath and every implementation take them per
+// token. Both are here: `ratio` chooses. Loss names are TRL's.
 #ifndef AHA_TRAIN_POLICY_LOSS_H_
 #define AHA_TRAIN_POLICY_LOSS_H_
 
@@ -70,7 +70,7 @@ struct LossScale {
 // Sums over tokens, for the metrics.
 struct PolicyStats {
   double loss = 0;
-  double kl = 0;       // k3 against the reference
+  double kl = 0;  // k3 against the reference
   double entropy = 0;
   double clipped_low = 0, clipped_high = 0;  // tokens whose gradient a bound has cut
   double ratio_max = 0;

@@ -1,7 +1,7 @@
 #include "train/recipe.h"
 
 #include "base/files.h"
-#include "train/section.h"
+#include "base/section.h"
 #include "train/toml.h"
 
 namespace aha {
@@ -69,8 +69,8 @@ void ReadRl(Section& s, RlRecipe* r) {
       const bool pair = one.is_array() && one.size() == 2 && one[0].is_number_integer() &&
                         one[1].is_number_integer() && one[1].get<int64_t>() > 0;
       if (!pair) {
-        s.Fail(InvalidArgument("max_completion_at holds {}: want [from step, tokens]",
-                               DumpJson(one)));
+        s.Fail(
+            InvalidArgument("max_completion_at holds {}: want [from step, tokens]", DumpJson(one)));
         return;
       }
       r->max_completion_at.emplace_back(one[0].get<int64_t>(), one[1].get<int64_t>());
@@ -197,8 +197,10 @@ Result<Recipe> ParseRecipe(Json tree, const std::string& where) {
   s.Read("stages", &stages);
   if (stages.empty() && !kind.empty()) stages = {kind};
   if (stages.empty()) {
-    s.Fail(InvalidArgument("{}: want kind = \"pretrain\" | \"sft\" | \"rl\" | \"distill\" or "
-                           "stages = [...]", where));
+    s.Fail(
+        InvalidArgument("{}: want kind = \"pretrain\" | \"sft\" | \"rl\" | \"distill\" or "
+                        "stages = [...]",
+                        where));
   }
   if (const Json* task = s.Take("task")) r.task = *task;
   const Json* model = s.Take("model");
@@ -213,8 +215,8 @@ Result<Recipe> ParseRecipe(Json tree, const std::string& where) {
   }
   AHA_RETURN_IF_ERROR(s.Finish());
   for (const Status& status :
-       {ReadModel(model, &r.model), ReadTokenizer(tokenizer, &r.tokenizer),
-        ReadEval(eval, &r.eval), ReadCheckpoint(checkpoint, &r.checkpoint)}) {
+       {ReadModel(model, &r.model), ReadTokenizer(tokenizer, &r.tokenizer), ReadEval(eval, &r.eval),
+        ReadCheckpoint(checkpoint, &r.checkpoint)}) {
     if (!status.ok()) return status.Within(where);
   }
   if (r.name.empty()) r.name = std::filesystem::path(where).stem().string();

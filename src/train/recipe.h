@@ -32,7 +32,7 @@ struct ModelRecipe {
   std::string base;  // folder or .gguf; empty: made new
   int64_t lora_rank = 0;
   double lora_alpha = 0;  // 0: 2 * rank
-  std::vector<std::string> lora_targets = {"q_proj", "k_proj",  "v_proj",   "o_proj",
+  std::vector<std::string> lora_targets = {"q_proj",    "k_proj",  "v_proj",   "o_proj",
                                            "gate_proj", "up_proj", "down_proj"};
 };
 
@@ -44,7 +44,7 @@ struct TokenizerRecipe {
   int64_t vocab_size = 1024;       // kBpe: trained on the first stage's data
   std::string path;                // kFile: a tokenizer.json
   std::string eos = "<eos>", pad = "<pad>";
-  std::string chat_template;       // Jinja; empty: none is written
+  std::string chat_template;  // Jinja; empty: none is written
 };
 
 // Documents to learn from: pretrain and sft.
@@ -68,21 +68,21 @@ enum class Overlong { kKeep, kMask, kPenalty };
 // Reinforcement learning from checkable rewards.
 struct RlRecipe {
   int64_t steps = 100;
-  int64_t prompts = 16;            // problems a rollout
-  int64_t samples = 16;            // outputs a problem: the group
+  int64_t prompts = 16;  // problems a rollout
+  int64_t samples = 16;  // outputs a problem: the group
   double temperature = 1;
-  int64_t max_completion = 256;    // tokens
+  int64_t max_completion = 256;                                // tokens
   std::vector<std::pair<int64_t, int64_t>> max_completion_at;  // (from step, tokens)
-  int64_t minibatches = 1;         // updates a rollout
+  int64_t minibatches = 1;                                     // updates a rollout
   PolicyLossOptions loss;
   AdvantageKind advantage = AdvantageKind::kGroupStd;
   bool drop_zero_variance = true;
-  int64_t refill_rounds = 0;       // dynamic sampling: more rollouts until groups fill
+  int64_t refill_rounds = 0;  // dynamic sampling: more rollouts until groups fill
   Overlong overlong = Overlong::kMask;
-  int64_t overlong_window = 0;     // kPenalty: the last tokens before the cap, linearly to -1
-  int64_t reference_every = 0;     // steps between refreshes of the reference; 0: never
+  int64_t overlong_window = 0;  // kPenalty: the last tokens before the cap, linearly to -1
+  int64_t reference_every = 0;  // steps between refreshes of the reference; 0: never
   double curriculum_low = 0, curriculum_high = 1;  // problems outside this pass rate are left out
-  Json rewards;                    // list of {name, weight, ...}
+  Json rewards;                                    // list of {name, weight, ...}
   double router_bias_rate = 0;
   OptimizerRecipe optimizer;
 };

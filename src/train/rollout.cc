@@ -39,9 +39,10 @@ class Collector : public RequestListener {
 
 }  // namespace
 
-Result<std::vector<std::vector<Completion>>> Rollout(
-    Engine& engine, std::span<const std::vector<int32_t>> prompts, const RolloutOptions& options,
-    const std::function<bool()>& stop) {
+Result<std::vector<std::vector<Completion>>> Rollout(Engine& engine,
+                                                     std::span<const std::vector<int32_t>> prompts,
+                                                     const RolloutOptions& options,
+                                                     const std::function<bool()>& stop) {
   Collector collector(prompts.size(), options.samples);
   std::vector<RequestId> ids;
   const auto cancel = [&] {

@@ -30,9 +30,10 @@ struct RolloutOptions {
 
 // All prompts batched; result[prompt][sample]. `stop` is asked between engine steps and ends all
 // with Cancelled. Errors: what the engine refuses; logits that are not finite.
-Result<std::vector<std::vector<Completion>>> Rollout(
-    Engine& engine, std::span<const std::vector<int32_t>> prompts, const RolloutOptions& options,
-    const std::function<bool()>& stop = {});
+Result<std::vector<std::vector<Completion>>> Rollout(Engine& engine,
+                                                     std::span<const std::vector<int32_t>> prompts,
+                                                     const RolloutOptions& options,
+                                                     const std::function<bool()>& stop = {});
 
 }  // namespace aha
 

@@ -25,8 +25,8 @@ struct Schedule {
       return lr * static_cast<double>(step + 1) / static_cast<double>(warmup_steps);
     }
     if (decay == Decay::kConstant) return lr;
-    const double start = std::max(decay_start * static_cast<double>(steps),
-                                  static_cast<double>(warmup_steps));
+    const double start =
+        std::max(decay_start * static_cast<double>(steps), static_cast<double>(warmup_steps));
     const double span = std::max(1.0, static_cast<double>(steps - 1) - start);
     const double done = std::clamp((static_cast<double>(step) - start) / span, 0.0, 1.0);
     // A cosine by our own math: a run's bits do not depend on libm.

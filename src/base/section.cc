@@ -1,4 +1,4 @@
-#include "train/section.h"
+#include "base/section.h"
 
 #include <algorithm>
 #include <cmath>
@@ -64,8 +64,9 @@ void Section::Read(const char* key, std::string* value) {
 void Section::Read(const char* key, std::vector<std::string>* value) {
   const Json* found = Ask(key);
   if (found == nullptr) return;
-  const bool strings = found->is_array() && std::all_of(found->begin(), found->end(),
-                                                        [](const Json& s) { return s.is_string(); });
+  const bool strings =
+      found->is_array() &&
+      std::all_of(found->begin(), found->end(), [](const Json& s) { return s.is_string(); });
   if (!strings) return Wrong(key, *found, "a list of strings");
   *value = found->get<std::vector<std::string>>();
 }

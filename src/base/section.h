@@ -1,11 +1,11 @@
-// Reads one table of a recipe strictly: each key is asked for once with its default, and Finish
+// Reads one table of settings strictly: each key is asked for once with its default, and Finish
 // refuses what nobody asked for, naming the nearest key there is. The first error sticks.
 //
 //   Section s(recipe, "rl");
 //   s.Read("lr", &options.lr).Range(0, 1);
 //   AHA_RETURN_IF_ERROR(s.Finish());
-#ifndef AHA_TRAIN_SECTION_H_
-#define AHA_TRAIN_SECTION_H_
+#ifndef AHA_BASE_SECTION_H_
+#define AHA_BASE_SECTION_H_
 
 #include <cstdint>
 #include <string>
@@ -57,4 +57,4 @@ class Section {
 
 }  // namespace aha
 
-#endif  // AHA_TRAIN_SECTION_H_
+#endif  // AHA_BASE_SECTION_H_

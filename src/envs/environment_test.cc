@@ -1,0 +1,232 @@
+#include "envs/environment.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <filesystem>
+#include <map>
+#include <set>
+
+#include "base/files.h"
+#include "envs/countdown.h"
+#include "envs/expression.h"
+#include "envs/jsonl.h"
+
+namespace aha {
+namespace {
+
+std::unique_ptr<Environment> Make(Json options) {
+  Result<std::unique_ptr<Environment>> env = MakeEnvironment(options);
+  CHECK(env.ok(), env.ok() ? "" : env.status().message());
+  return *std::move(env);
+}
+
+std::string TextOf(const Document& d) {
+  std::string text;
+  for (const Document::Segment& s : d.segments) text += s.text;
+  return text;
+}
+
+TEST(MakeEnvironment, NamesWhatIsWrong) {
+  const auto error = [](Json options) { return MakeEnvironment(options).status().message(); };
+  EXPECT_EQ(error({{"name", "countdwn"}}),
+            "there is no environment 'countdwn'; did you mean 'countdown'?");
+  EXPECT_EQ(error({{"name", "parity"}, {"bit", 4}}),
+            "task parity has no key 'bit'; did you mean 'bits'?");
+  EXPECT_NE(error({{"name", "countdown"}, {"numbers", 9}}).find("9"), std::string::npos);
+  EXPECT_NE(error({{"name", "jsonl"}, {"path", "/nowhere.jsonl"}}).find("/nowhere.jsonl"),
+            std::string::npos);
+}
+
+TEST(Splits, ShareNoProblem) {
+  for (const char* name : {"countdown", "parity"}) {
+    const auto env = Make({{"name", name}});
+    std::map<std::string, Split> seen;
+    for (const Split split : {Split::kTrain, Split::kHeldOut, Split::kTest}) {
+      for (uint64_t i = 0; i < 2000; ++i) {
+        const Problem p = env->Get(split, 3, i);
+        EXPECT_EQ(seen.emplace(p.id, split).first->second, split) << p.id;
+      }
+    }
+    EXPECT_EQ(env->Get(Split::kTrain, 3, 7).prompt, env->Get(Split::kTrain, 3, 7).prompt);
+    EXPECT_NE(env->Get(Split::kTrain, 3, 7).prompt, env->Get(Split::kTrain, 4, 7).prompt);
+  }
+}
+
+TEST(Parity, GradesTheAnswerAfterTheThought) {
+  const auto env = Make({{"name", "parity"}, {"bits", 4}});
+  const Problem p{.id = "", .prompt = "0110=", .answer = "0"};
+  const auto correct = [&](const char* text) { return env->Grade(p, text)->correct; };
+  EXPECT_EQ(correct("0"), 1);
+  EXPECT_EQ(correct("1"), 0);
+  EXPECT_EQ(correct("<think>0100</think>0"), 1);
+  EXPECT_EQ(correct("<think>0100</think>1"), 0);
+  EXPECT_EQ(correct("<think>0"), 0);  // the answer stands inside the thought
+  EXPECT_EQ(correct("<think>0</think>"), 0);
+  EXPECT_EQ(correct("01"), 0);  // both answers
+  EXPECT_EQ(correct(""), 0);
+}
+
+TEST(ParityText, HasTheShareOfLongTraces) {
+  const auto text = MakeDocumentSource({{"name", "parity-text"}, {"long_share", 0.2}});
+  ASSERT_TRUE(text.ok());
+  const auto env = Make({{"name", "parity"}});
+  int thinks = 0;
+  for (uint64_t i = 0; i < 4000; ++i) {
+    const Document d = (*text)->Get(1, i);
+    thinks += SplitReply(d.segments[1].text).thinks;
+    const std::string prompt = d.segments[0].text;
+    const auto ones = std::count(prompt.begin(), prompt.end(), '1');
+    const Problem p{.id = "", .prompt = prompt, .answer = ones % 2 != 0 ? "1" : "0"};
+    EXPECT_EQ(env->Grade(p, d.segments[1].text)->correct, 1) << TextOf(d);
+    EXPECT_NE(SplitOf("parity " + prompt.substr(0, 16)), Split::kHeldOut);
+  }
+  EXPECT_NEAR(thinks / 4000.0, 0.2, 4 * std::sqrt(0.2 * 0.8 / 4000));
+}
+
+class CountdownGrade : public testing::Test {
+ protected:
+  double Correct(const std::string& text) {
+    const Problem p{.prompt = "", .meta = {{"numbers", {9, 7, 8}}, {"target", 10}}};
+    return env_->Grade(p, text)->correct;
+  }
+  double Answer(const std::string& answer) { return Correct("<answer>" + answer + "</answer>"); }
+  std::unique_ptr<Environment> env_ = Make({{"name", "countdown"}});
+};
+
+TEST_F(CountdownGrade, TakesWhatIsRight) {
+  EXPECT_EQ(Answer("(8-7)+9"), 1);
+  EXPECT_EQ(Answer("9 + ( 8 - 7 )"), 1);
+  EXPECT_EQ(Answer("9-7+8"), 1);
+  EXPECT_EQ(Correct("<think>\n8-7=1: 1+9=10 yes</think><answer>(8-7)+9</answer>\n"), 1);
+  EXPECT_EQ(Answer("9+8"), 0);
+}
+
+TEST_F(CountdownGrade, NumberUsedTwice) { EXPECT_EQ(Answer("9+8-7+7-7"), 0); }
+TEST_F(CountdownGrade, NumberLeftOut) { EXPECT_EQ(Answer("9+8-7-0"), 0); }
+TEST_F(CountdownGrade, TheTargetItself) { EXPECT_EQ(Answer("10"), 0); }
+TEST_F(CountdownGrade, SeveralAnswers) {
+  EXPECT_EQ(Correct("<answer>9+8+7</answer><answer>(8-7)+9</answer>"), 0);
+  EXPECT_EQ(Correct("<answer>(8-7)+9</answer><answer>9+8+7</answer>"), 0);
+  EXPECT_EQ(Correct("<answer><answer>(8-7)+9</answer></answer>"), 0);
+  EXPECT_EQ(Answer("(8-7)+9 or 9+8+7"), 0);
+  EXPECT_EQ(Answer("(8-7)+9=10"), 0);
+}
+TEST_F(CountdownGrade, AnswerInsideTheThought) {
+  EXPECT_EQ(Correct("<think><answer>(8-7)+9</answer>"), 0);
+  EXPECT_EQ(Correct("<think><answer>(8-7)+9</answer></think>"), 0);
+  EXPECT_EQ(Correct("<answer>(8-7)+9</answer><think></think>"), 0);
+}
+TEST_F(CountdownGrade, StrangeArithmetic) {
+  for (const char* text : {"9+8−7", "９+8-7", "9+-7+8", "1e1", "9+8-7//1", "", "()", "(", "9+",
+                           "9/0*8*7", "99999999999999999999999", "9+8-7)", "0x9+8-7"}) {
+    EXPECT_EQ(Answer(text), 0) << text;
+  }
+}
+TEST_F(CountdownGrade, HugeTextsEndAtOnce) {
+  EXPECT_EQ(Answer(std::string(100'000, '(')), 0);
+  EXPECT_EQ(Answer(std::string(1'000'000, '9')), 0);
+  EXPECT_EQ(Correct(std::string(1'000'000, '<')), 0);
+}
+
+TEST(Expression, IsExact) {
+  const auto value = [](const char* text) {
+    const Result<Expression> e = EvaluateExpression(text);
+    return e.ok() ? e->value : Rational{-777, 1};
+  };
+  EXPECT_EQ(value("1/3+1/6"), (Rational{1, 2}));
+  EXPECT_EQ(value("8/(3-8/3)"), (Rational{24, 1}));
+  EXPECT_EQ(value("2-3*4"), (Rational{-10, 1}));
+  EXPECT_EQ(value("8-4-2"), (Rational{2, 1}));
+  EXPECT_EQ(value("999999999999*999999999999*9999"), (Rational{-777, 1}));
+}
+
+TEST(CountdownText, DocumentsAreWhatTheyClaim) {
+  const auto text = MakeDocumentSource({{"name", "countdown-text"}});
+  ASSERT_TRUE(text.ok()) << text.status().message();
+  const auto env = Make({{"name", "countdown"}});
+  std::map<char, int> kinds;
+  int questions_that_think = 0, note_hits = 0;
+  for (uint64_t i = 0; i < 4000; ++i) {
+    const Document d = (*text)->Get(5, i);
+    const std::string prompt = d.segments[0].text;
+    ++kinds[prompt[0]];
+    const std::string reply = TextOf({{d.segments.begin() + 1, d.segments.end()}});
+    if (prompt[0] == 'C') continue;
+    const Reply parts = SplitReply(reply);
+    const std::string_view answer = OnlyAnswer(parts.answer);
+    ASSERT_TRUE(EvaluateExpression(answer).ok()) << prompt << reply;
+    std::vector<int64_t> numbers;
+    int64_t target = 0;
+    int64_t n[3];
+    ASSERT_EQ(std::sscanf(prompt.c_str() + 3, "%ld %ld %ld to %ld", &n[0], &n[1], &n[2], &target),
+              4);
+    numbers.assign(n, n + 3);
+    const TraceStats t = ReadTrace(parts.thought, numbers, target);
+    EXPECT_EQ(t.right, t.statements) << reply;
+    EXPECT_EQ(t.legal, t.attempts) << prompt << reply;
+    EXPECT_EQ(t.false_rejects + t.false_accepts, 0) << reply;
+    if (t.hits > 0) {
+      const Problem p{.prompt = prompt, .meta = {{"numbers", numbers}, {"target", target}}};
+      EXPECT_EQ(env->Grade(p, reply)->correct, 1) << prompt << reply;
+    }
+    if (prompt[0] == 'Q') questions_that_think += parts.thinks;
+    if (prompt[0] == 'N') note_hits += t.hits > 0;
+  }
+  EXPECT_NEAR(kinds['Q'], 1600, 130);  // four standard deviations
+  EXPECT_NEAR(kinds['N'], 2000, 130);
+  EXPECT_NEAR(questions_that_think / static_cast<double>(kinds['Q']), 0.2, 0.04);
+  EXPECT_GT(note_hits, kinds['N'] / 2);
+}
+
+TEST(ReadTrace, SeesMistakes) {
+  const TraceStats t =
+      ReadTrace("\n9*7=63: 63+8=70 no, 63-8=55 yes\n8-7=1: 1+9=10 no, 1+5=6 no, ", {9, 7, 8}, 10);
+  EXPECT_EQ(t.attempts, 4);
+  EXPECT_EQ(t.statements, 6);
+  EXPECT_EQ(t.right, 5);
+  EXPECT_EQ(t.legal, 3);
+  EXPECT_EQ(t.hits, 1);
+  EXPECT_EQ(t.false_rejects, 1);
+  EXPECT_EQ(t.false_accepts, 1);
+}
+
+TEST(Jsonl, ReadsProblemsAndNamesBrokenLines) {
+  const auto path = std::filesystem::temp_directory_path() / "aha_envs_test.jsonl";
+  std::string good;
+  for (int i = 0; i < 40; ++i) {
+    good += R"({"question": "What is )" + std::to_string(i) + R"(+1?", "answer": ")" +
+            std::to_string(i + 1) + "\"}\n";
+  }
+  ASSERT_TRUE(WriteFileAtomic(path, good).ok());
+  const auto env = Make({{"name", "jsonl"}, {"path", path.string()}, {"compare", "numeric"}});
+  const Problem p = env->Get(Split::kTrain, 0, 0);
+  EXPECT_EQ(env->Grade(p, "<think>hm</think>" + p.answer)->correct, 1);
+  EXPECT_EQ(env->Grade(p, "so \\boxed{" + p.answer + ".0}")->correct, 1);
+  EXPECT_EQ(env->Grade(p, "<think>" + p.answer)->correct, 0);
+  EXPECT_EQ(env->Grade(p, "100")->correct, 0);
+  ASSERT_TRUE(WriteFileAtomic(path, good + "{\"question\": 3}\n").ok());
+  const auto broken = MakeEnvironment({{"name", "jsonl"}, {"path", path.string()}});
+  ASSERT_FALSE(broken.ok());
+  EXPECT_NE(broken.status().message().find(":41: "), std::string::npos)
+      << broken.status().message();
+  EXPECT_TRUE(
+      MakeEnvironment({{"name", "jsonl"}, {"path", path.string()}, {"on_error", "skip"}}).ok());
+  std::filesystem::remove(path);
+}
+
+TEST(SameNumber, IsExact) {
+  EXPECT_TRUE(SameNumber("1/2", "0.5"));
+  EXPECT_TRUE(SameNumber("50%", ".5"));
+  EXPECT_TRUE(SameNumber("1,234", "1234.0"));
+  EXPECT_TRUE(SameNumber("$7", "7"));
+  EXPECT_TRUE(SameNumber("10 cm", "10"));
+  EXPECT_TRUE(SameNumber("-3/4", "-0.75"));
+  EXPECT_FALSE(SameNumber("1/3", "0.333333"));
+  EXPECT_FALSE(SameNumber("", ""));
+  EXPECT_FALSE(SameNumber("ten", "10"));
+  EXPECT_FALSE(SameNumber("1/0", "1/0"));
+}
+
+}  // namespace
+}  // namespace aha

@@ -1,0 +1,210 @@
+#include "envs/jsonl.h"
+
+#include <algorithm>
+#include <cctype>
+#include <optional>
+
+#include "base/files.h"
+#include "base/rng.h"
+#include "base/section.h"
+#include "envs/expression.h"
+
+namespace aha {
+namespace {
+
+constexpr uint64_t kLargestFile = uint64_t{1} << 32;
+enum class Compare { kExact, kNumeric, kChoice };
+
+std::string_view Trimmed(std::string_view text) {
+  constexpr std::string_view kBlank = " \n\r\t";
+  const size_t first = text.find_first_not_of(kBlank);
+  if (first == std::string_view::npos) return {};
+  return text.substr(first, text.find_last_not_of(kBlank) - first + 1);
+}
+
+// Digits with an optional fraction, as a Rational; nullopt when there are too many of them.
+std::optional<Rational> Decimal(std::string_view text) {
+  Rational r;
+  bool point = false;
+  int digits = 0;
+  for (const char c : text) {
+    if (c == '.' && !point) {
+      point = true;
+    } else if (c >= '0' && c <= '9' && digits < 17) {
+      r.numerator = r.numerator * 10 + (c - '0');
+      if (point) r.denominator *= 10;
+      ++digits;
+    } else {
+      return std::nullopt;
+    }
+  }
+  if (digits == 0) return std::nullopt;
+  return r;
+}
+
+std::optional<Rational> Number(std::string_view text) {
+  text = Trimmed(text);
+  std::string plain;
+  for (const char c : text) {
+    if (c != ',' && c != '$') plain.push_back(c);
+  }
+  std::string_view rest = plain;
+  int64_t scale = 1;
+  // A unit behind the number says nothing of its value; a percent sign does.
+  while (!rest.empty() && !std::isdigit(static_cast<unsigned char>(rest.back())) &&
+         rest.back() != '.') {
+    if (rest.back() == '%') scale = 100;
+    rest.remove_suffix(1);
+  }
+  const bool negative = rest.starts_with("-");
+  if (negative || rest.starts_with("+")) rest.remove_prefix(1);
+  rest = Trimmed(rest);
+  const size_t slash = rest.find('/');
+  const std::optional<Rational> a = Decimal(rest.substr(0, slash));
+  std::optional<Rational> b = Rational{1, 1};
+  if (slash != std::string_view::npos) b = Decimal(rest.substr(slash + 1));
+  if (!a || !b || b->numerator == 0) return std::nullopt;
+  // a / b / scale, kept as a fraction that need not be in lowest terms.
+  const __int128 numerator = static_cast<__int128>(a->numerator) * b->denominator;
+  const __int128 denominator = static_cast<__int128>(a->denominator) * b->numerator * scale;
+  const __int128 most = INT64_MAX;
+  if (numerator > most || denominator > most) return std::nullopt;
+  return Rational{static_cast<int64_t>(negative ? -numerator : numerator),
+                  static_cast<int64_t>(denominator)};
+}
+
+std::string_view OnlyBoxed(std::string_view text) {
+  constexpr std::string_view kOpen = "\\boxed{";
+  const size_t open = text.find(kOpen);
+  if (open == std::string_view::npos || text.find(kOpen, open + 1) != std::string_view::npos) {
+    return {};
+  }
+  int depth = 1;
+  const size_t begin = open + kOpen.size();
+  for (size_t i = begin; i < text.size(); ++i) {
+    if (text[i] == '{') ++depth;
+    if (text[i] == '}' && --depth == 0) return text.substr(begin, i - begin);
+  }
+  return {};
+}
+
+class Jsonl : public Environment {
+ public:
+  Jsonl(std::vector<Problem> problems, Compare compare) : compare_(compare) {
+    for (Problem& p : problems) {
+      by_split_[static_cast<size_t>(SplitOf(p.prompt))].push_back(std::move(p));
+    }
+    // A handful of problems may leave a split empty: then it is the training one.
+    for (auto& split : by_split_) {
+      if (split.empty()) split = by_split_[0];
+    }
+  }
+
+  Problem Get(Split split, uint64_t seed, uint64_t index) const override {
+    const std::vector<Problem>& all = by_split_[static_cast<size_t>(split)];
+    const double at = Rng(seed, index).Uniform(0) * static_cast<double>(all.size());
+    return all[static_cast<size_t>(at)];
+  }
+
+  Result<Score> Grade(const Problem& problem, std::string_view completion) const override {
+    const Reply reply = SplitReply(completion);
+    Score score;
+    if (!reply.closed) {
+      score.why = "the thought does not end";
+      return score;
+    }
+    std::string_view answer = OnlyAnswer(reply.answer);
+    if (answer.data() == nullptr) answer = OnlyBoxed(reply.answer);
+    if (answer.data() == nullptr) answer = reply.answer;
+    answer = Trimmed(answer);
+    score.extracted = answer.substr(0, 200);
+    score.format = !answer.empty();
+    score.correct = Same(answer, Trimmed(problem.answer)) ? 1 : 0;
+    score.why = score.correct != 0 ? "right" : "the answer is " + problem.answer;
+    return score;
+  }
+
+ private:
+  bool Same(std::string_view answer, std::string_view want) const {
+    if (compare_ == Compare::kNumeric) return SameNumber(answer, want);
+    if (compare_ == Compare::kExact) return answer == want;
+    // "(B)", "b." and "B" are one choice.
+    const auto letter = [](std::string_view text) {
+      std::string letters;
+      for (const char c : text) {
+        if (std::isalnum(static_cast<unsigned char>(c))) {
+          letters.push_back(static_cast<char>(std::toupper(static_cast<unsigned char>(c))));
+        }
+      }
+      return letters;
+    };
+    return !letter(answer).empty() && letter(answer) == letter(want);
+  }
+
+  Compare compare_;
+  std::vector<Problem> by_split_[3];
+};
+
+Result<Problem> ReadProblem(std::string_view line) {
+  AHA_ASSIGN_OR_RETURN(const Json json, ParseJson(line));
+  if (!json.is_object()) return InvalidArgument("not an object");
+  Problem p;
+  const char* key = FindKey(json, "prompt") != nullptr ? "prompt" : "question";
+  AHA_ASSIGN_OR_RETURN(p.prompt, GetString(json, key));
+  const Json* answer = FindKey(json, "answer");
+  if (answer == nullptr) return InvalidArgument("answer is missing");
+  p.answer = answer->is_string() ? answer->get<std::string>() : DumpJson(*answer);
+  if (p.prompt.empty() || p.answer.empty()) return InvalidArgument("prompt or answer is empty");
+  if (const Json* meta = FindKey(json, "metadata")) p.meta = *meta;
+  return p;
+}
+
+}  // namespace
+
+bool SameNumber(std::string_view a, std::string_view b) {
+  const std::optional<Rational> x = Number(a);
+  const std::optional<Rational> y = Number(b);
+  return x && y &&
+         static_cast<__int128>(x->numerator) * y->denominator ==
+             static_cast<__int128>(y->numerator) * x->denominator;
+}
+
+Result<std::unique_ptr<Environment>> MakeJsonl(const Json& options) {
+  Section s(&options, "task jsonl");
+  s.Take("name");
+  std::string path, prefix, suffix;
+  Compare compare = Compare::kExact;
+  enum class OnError { kFail, kSkip } on_error = OnError::kFail;
+  s.Read("path", &path);
+  s.Read("prefix", &prefix);
+  s.Read("suffix", &suffix);
+  s.ReadOne("compare", {"exact", "numeric", "choice"}, &compare);
+  s.ReadOne("on_error", {"fail", "skip"}, &on_error);
+  AHA_RETURN_IF_ERROR(s.Finish());
+  if (path.empty()) return InvalidArgument("task jsonl: path is missing");
+  AHA_ASSIGN_OR_RETURN(const std::string text, ReadFile(path, kLargestFile));
+  std::vector<Problem> problems;
+  int64_t number = 0;
+  for (size_t begin = 0; begin < text.size();) {
+    const size_t end = std::min(text.find('\n', begin), text.size());
+    const std::string_view line = Trimmed(std::string_view(text).substr(begin, end - begin));
+    begin = end + 1;
+    ++number;
+    if (line.empty()) continue;
+    Result<Problem> problem = ReadProblem(line);
+    if (!problem.ok()) {
+      if (on_error == OnError::kSkip) continue;
+      return problem.status().Within(fmt::format("{}:{}", path, number));
+    }
+    problem->id = fmt::format("{}:{}", path, number);
+    problem->prompt = prefix + problem->prompt + suffix;
+    problems.push_back(*std::move(problem));
+  }
+  const auto trained = std::count_if(problems.begin(), problems.end(), [](const Problem& p) {
+    return SplitOf(p.prompt) == Split::kTrain;
+  });
+  if (trained == 0) return InvalidArgument("{} holds no problem to train on", path);
+  return std::unique_ptr<Environment>(std::make_unique<Jsonl>(std::move(problems), compare));
+}
+
+}  // namespace aha
