@@ -1,0 +1,160 @@
+#include "train/checkpoint.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "base/files.h"
+#include "library/sha256.h"
+#include "weights/gguf_writer.h"
+#include "weights/safetensors_file.h"
+#include "weights/safetensors_writer.h"
+
+namespace aha {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+constexpr const char* kPartial = ".partial-";
+
+ConstView ViewOf(const std::vector<float>& values, const Shape& shape) {
+  return {reinterpret_cast<const std::byte*>(values.data()), DType::kF32, shape};
+}
+
+Status MakeFolder(const fs::path& folder) {
+  std::error_code error;
+  fs::create_directories(folder, error);
+  if (error) return IoError("{}: {}", folder.string(), error.message());
+  return OkStatus();
+}
+
+Result<Json> ReadJsonFile(const fs::path& path) {
+  AHA_ASSIGN_OR_RETURN(const std::string text, ReadFile(path, 1 << 26));
+  Result<Json> json = ParseJson(text);
+  if (!json.ok()) return json.status().Within(path.string());
+  return json;
+}
+
+Status CheckHash(const Json& state, const char* key, const fs::path& path) {
+  AHA_ASSIGN_OR_RETURN(const std::string want, GetString(state, key));
+  AHA_ASSIGN_OR_RETURN(const std::string got, Sha256OfFile(path));
+  if (got == want) return OkStatus();
+  return InvalidArgument("{} is not what the run wrote: its sha256 is {}, state.json says {}",
+                         path.string(), got, want);
+}
+
+Status CopyTensor(const TensorMap& tensors, const std::string& name, const Shape& shape,
+                  float* out) {
+  const auto found = tensors.views.find(name);
+  if (found == tensors.views.end()) return NotFound("tensor '{}' is missing", name);
+  const ConstView& view = found->second;
+  if (view.dtype != DType::kF32 || !(view.shape == shape)) {
+    return InvalidArgument("tensor '{}' is {} {}, the model has f32 {}", name,
+                           Info(view.dtype).name, view.shape.ToString(), shape.ToString());
+  }
+  std::memcpy(out, view.data, static_cast<size_t>(view.bytes()));
+  return OkStatus();
+}
+
+}  // namespace
+
+Status WriteModelFolder(const ModelFiles& files, const TokenizerFiles& tokenizer,
+                        const fs::path& folder) {
+  AHA_RETURN_IF_ERROR(MakeFolder(folder));
+  AHA_RETURN_IF_ERROR(WriteHuggingFaceFolder(files, DType::kF32, folder, {}));
+  if (!tokenizer.tokenizer.empty()) {
+    AHA_RETURN_IF_ERROR(WriteFileAtomic(folder / "tokenizer.json", tokenizer.tokenizer));
+  }
+  if (!tokenizer.config.empty()) {
+    AHA_RETURN_IF_ERROR(WriteFileAtomic(folder / "tokenizer_config.json", tokenizer.config));
+  }
+  return OkStatus();
+}
+
+Status WriteCheckpoint(Learner& learner, const TokenizerFiles& tokenizer,
+                       const CheckpointContents& contents, const fs::path& folder) {
+  const fs::path partial = folder.parent_path() / (kPartial + folder.filename().string());
+  std::error_code error;
+  fs::remove_all(partial, error);
+  const auto write = [&]() -> Status {
+    AHA_RETURN_IF_ERROR(WriteModelFolder(learner.files(), tokenizer, partial));
+    SafetensorsWriter writer(partial / "trainer.safetensors");
+    for (const Learner::Moments& m : learner.moments()) {
+      writer.Add("m." + m.name, ViewOf(m.m, m.shape));
+      writer.Add("v." + m.name, ViewOf(m.v, m.shape));
+    }
+    AHA_RETURN_IF_ERROR(writer.Finish());
+    Json state = contents.state;
+    state["updates"] = learner.updates();
+    AHA_ASSIGN_OR_RETURN(state["model_sha256"], Sha256OfFile(partial / "model.safetensors"));
+    AHA_ASSIGN_OR_RETURN(state["trainer_sha256"], Sha256OfFile(partial / "trainer.safetensors"));
+    Json provenance = contents.provenance;
+    provenance["weights_sha256"] = learner.Hash();
+    AHA_RETURN_IF_ERROR(
+        WriteFileAtomic(partial / "provenance.json", DumpJson(provenance, 2) + "\n"));
+    return WriteFileAtomic(partial / "state.json", DumpJson(state, 2) + "\n");
+  };
+  const Status status = write();
+  if (!status.ok()) {
+    fs::remove_all(partial, error);  // gives the disk back
+    return status;
+  }
+  fs::rename(partial, folder, error);
+  if (error) return IoError("{}: {}", folder.string(), error.message());
+  return OkStatus();
+}
+
+Result<Json> ReadCheckpoint(const fs::path& folder, Learner* learner) {
+  AHA_ASSIGN_OR_RETURN(const Json state, ReadJsonFile(folder / "state.json"));
+  const auto read = [&](const char* file, const char* key,
+                        const std::function<Status(const TensorMap&)>& take) -> Status {
+    const fs::path path = folder / file;
+    AHA_RETURN_IF_ERROR(CheckHash(state, key, path));
+    AHA_ASSIGN_OR_RETURN(const MappedFile map, MappedFile::Open(path));
+    TensorMap tensors;
+    AHA_RETURN_IF_ERROR(ReadSafetensors(map.bytes(), &tensors).Within(path.string()));
+    return take(tensors).Within(path.string());
+  };
+  AHA_RETURN_IF_ERROR(read("model.safetensors", "model_sha256", [&](const TensorMap& tensors) {
+    for (const std::string& name : learner->files().names()) {
+      float* values = learner->files().Floats(name);
+      if (values == nullptr) continue;  // frozen
+      AHA_RETURN_IF_ERROR(CopyTensor(tensors, name, learner->files().Find(name)->shape, values));
+    }
+    return OkStatus();
+  }));
+  AHA_RETURN_IF_ERROR(read("trainer.safetensors", "trainer_sha256", [&](const TensorMap& tensors) {
+    for (Learner::Moments& m : learner->moments()) {
+      AHA_RETURN_IF_ERROR(CopyTensor(tensors, "m." + m.name, m.shape, m.m.data()));
+      AHA_RETURN_IF_ERROR(CopyTensor(tensors, "v." + m.name, m.shape, m.v.data()));
+    }
+    return OkStatus();
+  }));
+  AHA_ASSIGN_OR_RETURN(const int64_t updates, GetInt(state, "updates"));
+  learner->set_updates(updates);
+  learner->model().WeightsChanged();
+  return state;
+}
+
+std::vector<fs::path> ListCheckpoints(const fs::path& folder) {
+  std::vector<std::pair<int64_t, fs::path>> found;
+  std::vector<fs::path> leftovers;
+  std::error_code error;
+  for (fs::directory_iterator it(folder, error), end; !error && it != end; it.increment(error)) {
+    if (it->path().filename().string().starts_with(kPartial)) {
+      leftovers.push_back(it->path());
+      continue;
+    }
+    const Result<Json> state = ReadJsonFile(it->path() / "state.json");
+    const Result<int64_t> step =
+        state.ok() ? GetInt(*state, "total_step") : Result<int64_t>(state.status());
+    if (step.ok()) found.emplace_back(*step, it->path());
+  }
+  for (const fs::path& path : leftovers) fs::remove_all(path, error);
+  std::sort(found.begin(), found.end());
+  std::vector<fs::path> out;
+  for (auto& [step, path] : found) out.push_back(std::move(path));
+  return out;
+}
+
+}  // namespace aha

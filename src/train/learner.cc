@@ -1,0 +1,217 @@
+#include "train/learner.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "base/portable_math.h"
+#include "library/sha256.h"
+#include "ops/log_probs.h"
+#include "ops/rows.h"
+
+namespace aha {
+namespace {
+
+// beta^n with one rounding a step: the same on every machine.
+double Power(double beta, int64_t n) {
+  double out = 1;
+  for (; n > 0; n /= 2) {
+    if (n % 2 != 0) out *= beta;
+    beta *= beta;
+  }
+  return out;
+}
+
+// What the loss looks at: rows of the hidden states and the tokens that follow them.
+struct TargetRows {
+  std::vector<int32_t> rows, ids;
+  std::vector<size_t> first;  // of each sequence, and the end
+
+  TargetRows(std::span<const TrainingSequence> sequences, PackedBatch* batch) {
+    for (const TrainingSequence& s : sequences) {
+      first.push_back(rows.size());
+      for (const int32_t t : s.targets) {
+        rows.push_back(static_cast<int32_t>(batch->tokens()) + t - 1);
+        ids.push_back(s.ids[static_cast<size_t>(t)]);
+      }
+      batch->Add(s.ids, s.positions);
+    }
+    first.push_back(rows.size());
+  }
+  std::span<float> Of(size_t sequence, const Tensor& t) const {
+    if (t.data == nullptr) return {};
+    return t.span().subspan(first[sequence], first[sequence + 1] - first[sequence]);
+  }
+};
+
+}  // namespace
+
+Result<std::unique_ptr<Learner>> Learner::Create(ModelFiles files, const kernels::Backend* backend,
+                                                 ThreadPool* pool) {
+  std::unique_ptr<Learner> l(new Learner(std::move(files)));
+  AHA_ASSIGN_OR_RETURN(l->model_, LoadModel(l->files_, /*check_all=*/true));
+  l->cx_ = std::make_unique<ops::Context>(backend, pool, ops::Numerics::kPortable);
+  l->model_->ForEachParameter([&](const std::string& name, const ConstView& view) {
+    // V3's correction bias is moved by the load of its experts, not by a gradient.
+    if (l->files_.Floats(name) == nullptr || name.ends_with("e_score_correction_bias")) return;
+    const auto n = static_cast<size_t>(view.shape.elements());
+    l->moments_.push_back({name, view.shape, std::vector<float>(n), std::vector<float>(n)});
+    l->gradients_.emplace_back(n);
+    l->slots_.Add(view, l->gradients_.back().data());
+  });
+  for (const DerivedWeight& d : l->model_->derived())
+    l->slots_.AddTransposed(d.transposed, d.source);
+  if (l->moments_.empty()) return InvalidArgument("the model has no weights to train");
+  return l;
+}
+
+int64_t Learner::trained_parameters() const {
+  int64_t n = 0;
+  for (const Moments& m : moments_) n += m.shape.elements();
+  return n;
+}
+
+void Learner::ForEachPass(
+    std::span<const TrainingSequence> sequences, const PassOptions& options,
+    const std::function<void(PackedBatch&, size_t first, size_t last)>& pass) {
+  PackedBatch batch(model_->info());
+  for (size_t first = 0; first < sequences.size();) {
+    size_t last = first;
+    int64_t tokens = 0;
+    int64_t longest = 0;
+    while (last < sequences.size()) {
+      const TrainingSequence& s = sequences[last];
+      const auto n = static_cast<int64_t>(s.ids.size());
+      if (last > first && tokens + n > options.micro_batch_tokens) break;
+      tokens += n;
+      for (const int32_t p : s.positions) longest = std::max<int64_t>(longest, p + 1);
+      longest = std::max(longest, n);
+      ++last;
+    }
+    model_->ReservePositions(longest);
+    batch.Clear();
+    pass(batch, first, last);
+    cx_->activations.Reset();
+    first = last;
+  }
+}
+
+void Learner::Accumulate(std::span<const TrainingSequence> sequences, const PassOptions& options,
+                         const LossFn& loss) {
+  ops::Tape tape(&slots_, options.recompute);
+  ForEachPass(sequences, options, [&](PackedBatch& batch, size_t first, size_t last) {
+    const TargetRows rows(sequences.subspan(first, last - first), &batch);
+    if (rows.rows.empty()) return;
+    cx_->tape = &tape;
+    const Tensor hidden = model_->Forward(*cx_, batch.forward());
+    const Tensor logits = model_->Logits(*cx_, ops::Rows(*cx_, hidden, rows.rows));
+    const ops::LogProbsResult out =
+        ops::LogProbs(*cx_, logits, rows.ids, options.temperature, options.with_entropy);
+    const Tensor dlogprob = tape.Gradient(out.logprob);
+    const Tensor dentropy = options.with_entropy ? tape.Gradient(out.entropy) : Tensor{};
+    for (size_t i = 0; i < last - first; ++i) {
+      loss({.index = first + i,
+            .logprobs = rows.Of(i, out.logprob),
+            .entropy = rows.Of(i, out.entropy),
+            .dlogprobs = rows.Of(i, dlogprob),
+            .dentropy = rows.Of(i, dentropy)});
+    }
+    tape.Backward(*cx_);
+    cx_->tape = nullptr;
+  });
+  tape.FinishStep(*cx_);
+  for (const auto& [bias, tokens] : tape.TakeExpertTokens()) {
+    std::vector<int64_t>& sum = expert_tokens_[bias];
+    sum.resize(tokens.size());
+    for (size_t e = 0; e < tokens.size(); ++e) sum[e] += tokens[e];
+  }
+}
+
+std::vector<std::vector<float>> Learner::LogProbs(std::span<const TrainingSequence> sequences,
+                                                  const PassOptions& options) {
+  std::vector<std::vector<float>> all(sequences.size());
+  ForEachPass(sequences, options, [&](PackedBatch& batch, size_t first, size_t last) {
+    const TargetRows rows(sequences.subspan(first, last - first), &batch);
+    if (rows.rows.empty()) return;
+    const Tensor hidden = model_->Forward(*cx_, batch.forward());
+    const Tensor logits = model_->Logits(*cx_, ops::Rows(*cx_, hidden, rows.rows));
+    const Tensor out = ops::LogProbs(*cx_, logits, rows.ids, options.temperature).logprob;
+    for (size_t i = 0; i < last - first; ++i) {
+      const std::span<float> of = rows.Of(i, out);
+      all[first + i].assign(of.begin(), of.end());
+    }
+  });
+  return all;
+}
+
+Result<double> Learner::Update(const OptimizerRecipe& o, double lr) {
+  const kernels::Backend& backend = cx_->backend();
+  double squares = 0;
+  for (size_t i = 0; i < gradients_.size(); ++i) {
+    const double of = backend.SumOfSquares(cx_->kernels, gradients_[i].data(),
+                                           static_cast<int64_t>(gradients_[i].size()));
+    if (!std::isfinite(of)) {
+      return InvalidArgument("the gradient of {} is not finite", moments_[i].name);
+    }
+    squares += of;
+  }
+  const double norm = std::sqrt(squares);
+  ++updates_;
+  kernels::AdamWArgs args = {.gradient_scale = o.clip_norm > 0 && norm > o.clip_norm
+                                                   ? static_cast<float>(o.clip_norm / norm)
+                                                   : 1.0f,
+                             .lr = static_cast<float>(lr),
+                             .beta1 = static_cast<float>(o.beta1),
+                             .beta2 = static_cast<float>(o.beta2),
+                             .eps = static_cast<float>(o.eps),
+                             .bias_correction1 = static_cast<float>(1 - Power(o.beta1, updates_)),
+                             .bias_correction2 = static_cast<float>(1 - Power(o.beta2, updates_))};
+  for (size_t i = 0; i < moments_.size(); ++i) {
+    args.weight = files_.Floats(moments_[i].name);
+    args.gradient = gradients_[i].data();
+    args.m = moments_[i].m.data();
+    args.v = moments_[i].v.data();
+    args.n = moments_[i].shape.elements();
+    // Decay pulls matrices to zero; norms and biases have no scale to lose.
+    args.weight_decay = moments_[i].shape.rank() > 1 ? static_cast<float>(o.weight_decay) : 0.0f;
+    backend.AdamW(cx_->kernels, args);
+    std::fill(gradients_[i].begin(), gradients_[i].end(), 0.0f);
+  }
+  model_->WeightsChanged();
+  return norm;
+}
+
+void Learner::BalanceRouters(double rate) {
+  model_->ForEachParameter([&](const std::string& name, const ConstView& view) {
+    const auto found = expert_tokens_.find(view.data);
+    float* bias = files_.Floats(name);
+    if (found == expert_tokens_.end() || bias == nullptr) return;
+    int64_t sum = 0;
+    for (const int64_t n : found->second) sum += n;
+    const auto experts = static_cast<int64_t>(found->second.size());
+    for (int64_t e = 0; e < experts; ++e) {
+      const int64_t excess = found->second[static_cast<size_t>(e)] * experts - sum;
+      if (excess != 0) bias[e] += static_cast<float>(excess > 0 ? -rate : rate);
+    }
+  });
+  expert_tokens_.clear();
+}
+
+void Learner::ResetOptimizer() {
+  updates_ = 0;
+  for (Moments& m : moments_) {
+    std::fill(m.m.begin(), m.m.end(), 0.0f);
+    std::fill(m.v.begin(), m.v.end(), 0.0f);
+  }
+}
+
+std::string Learner::Hash() const {
+  Sha256 sha;
+  for (const std::string& name : files_.names()) {
+    const ConstView view = files_.Find(name).value();
+    sha.Add(name + " " + view.shape.ToString() + "\n");
+    sha.Add({reinterpret_cast<const char*>(view.data), static_cast<size_t>(view.bytes())});
+  }
+  return sha.Hex();
+}
+
+}  // namespace aha

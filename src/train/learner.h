@@ -1,0 +1,104 @@
+// A model being trained: its weights in memory, their gradients, the optimizer's state.
+//
+//   learner.Accumulate(sequences, {}, loss);        // gradients grow
+//   AHA_ASSIGN_OR_RETURN(double norm, learner.Update(recipe.optimizer, lr));
+//
+// Whoever else reads the model (an engine) sees each update at once: there is one copy of the
+// weights. Bits depend on the sequences and their order alone, not on threads or micro-batches.
+#ifndef AHA_TRAIN_LEARNER_H_
+#define AHA_TRAIN_LEARNER_H_
+
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "model/model.h"
+#include "model/packed_batch.h"
+#include "ops/context.h"
+#include "train/recipe.h"
+
+namespace aha {
+
+// One document or sampled output: some of its tokens are predicted.
+struct TrainingSequence {
+  std::vector<int32_t> ids;
+  std::vector<int32_t> positions;  // empty: 0, 1, ...
+  std::vector<int32_t> targets;    // indices into ids, each > 0, ascending
+};
+
+// The predictions of sequence `index`: what loss says of them becomes their gradient. Spans are
+// [targets]; entropy and dentropy are empty unless asked for.
+struct Predictions {
+  size_t index = 0;
+  std::span<const float> logprobs, entropy;
+  std::span<float> dlogprobs, dentropy;
+};
+using LossFn = std::function<void(const Predictions&)>;
+
+struct PassOptions {
+  float temperature = 1;
+  bool with_entropy = false;
+  int64_t micro_batch_tokens = 8192;
+  bool recompute = false;
+};
+
+class Learner {
+ public:
+  // `files` in memory (ModelFiles::InMemory...); what it owns as float32 is trained, what it views
+  // is frozen. `pool` and `backend` outlive this.
+  static Result<std::unique_ptr<Learner>> Create(ModelFiles files, const kernels::Backend* backend,
+                                                 ThreadPool* pool);
+
+  Model& model() { return *model_; }
+  ModelFiles& files() { return files_; }
+  int64_t trained_parameters() const;
+
+  // Forward and backward of all sequences; gradients are added to.
+  void Accumulate(std::span<const TrainingSequence> sequences, const PassOptions& options,
+                  const LossFn& loss);
+  // Forward only: log-probabilities of each sequence's targets.
+  std::vector<std::vector<float>> LogProbs(std::span<const TrainingSequence> sequences,
+                                           const PassOptions& options);
+
+  // Clips, steps AdamW, renews derived weights, clears gradients. Returns the global norm before
+  // clipping. Error: a gradient that is not finite, by parameter; nothing is changed then.
+  Result<double> Update(const OptimizerRecipe& optimizer, double lr);
+  // V3's balance without auxiliary loss: bias += rate * sign(mean load - load), over the tokens
+  // since the last call.
+  void BalanceRouters(double rate);
+  // A stage begins: moments and step count start anew.
+  void ResetOptimizer();
+
+  // sha256 over names, shapes and bytes of all weights, in order of names.
+  std::string Hash() const;
+
+  // What a checkpoint must hold beside the weights.
+  struct Moments {
+    std::string name;
+    Shape shape;
+    std::vector<float> m, v;
+  };
+  std::vector<Moments>& moments() { return moments_; }
+  int64_t updates() const { return updates_; }
+  void set_updates(int64_t updates) { updates_ = updates; }
+
+ private:
+  explicit Learner(ModelFiles files) : files_(std::move(files)) {}
+  void ForEachPass(std::span<const TrainingSequence> sequences, const PassOptions& options,
+                   const std::function<void(PackedBatch&, size_t first, size_t last)>& pass);
+
+  ModelFiles files_;
+  std::unique_ptr<Model> model_;
+  std::unique_ptr<ops::Context> cx_;
+  ops::ParameterGradients slots_;
+  std::vector<Moments> moments_;               // of each trained parameter
+  std::vector<std::vector<float>> gradients_;  // beside moments_
+  std::map<const std::byte*, std::vector<int64_t>> expert_tokens_;
+  int64_t updates_ = 0;
+};
+
+}  // namespace aha
+
+#endif  // AHA_TRAIN_LEARNER_H_
