@@ -18,6 +18,8 @@ void AddChat(CLI::App& app, Command* run);
 void AddTokenize(CLI::App& app, Command* run);
 void AddScore(CLI::App& app, Command* run);
 void AddBench(CLI::App& app, Command* run);
+void AddTrain(CLI::App& app, Command* run);
+void AddEval(CLI::App& app, Command* run);
 void AddModels(CLI::App& app, Command* run);
 
 }  // namespace aha::cli

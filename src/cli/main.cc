@@ -32,6 +32,8 @@ int main(int argc, char** argv) {
   aha::cli::AddChat(app, &run);
   aha::cli::AddModels(app, &run);
   aha::cli::AddBench(app, &run);
+  aha::cli::AddTrain(app, &run);
+  aha::cli::AddEval(app, &run);
   aha::cli::AddTokenize(app, &run);
   aha::cli::AddScore(app, &run);
   try {

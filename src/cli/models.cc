@@ -5,6 +5,7 @@
 
 #include "cli/command.h"
 #include "cli/progress.h"
+#include "cli/session.h"
 #include "cli/terminal.h"
 #include "kernels/machine_limits.h"
 #include "library/convert.h"
@@ -72,10 +73,9 @@ void PrintPlan(const ModelInfo& info, uint64_t weight_bytes) {
                Bytes(static_cast<double>(weight_bytes) + kv_row * static_cast<double>(context)),
                context);
   }
-  const char* cpu = std::getenv("AHA_CPU");
-  const Result<const kernels::Backend*> backend = kernels::ChooseBackend(cpu == nullptr ? "" : cpu);
+  const Result<const kernels::Backend*> backend = ChooseBackend();
   if (!backend.ok()) return;
-  ThreadPool pool(std::max(1, static_cast<int>(std::thread::hardware_concurrency())));
+  ThreadPool pool(Cores());
   const kernels::MachineLimits limits = kernels::MeasureMachineLimits(pool, **backend, 1.0);
   const double most = limits.read_bytes_per_s / static_cast<double>(info.bytes_per_token);
   fmt::print(

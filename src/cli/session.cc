@@ -20,20 +20,22 @@ void SessionFlags::AddTo(CLI::App& app) {
   app.add_flag("--no-prefix-cache", no_prefix_cache, "compute every prompt whole");
 }
 
+Result<const kernels::Backend*> ChooseBackend() {
+  const char* cpu = std::getenv("AHA_CPU");
+  return kernels::ChooseBackend(cpu == nullptr ? "" : cpu);
+}
+
+int Cores() { return std::max(1, static_cast<int>(std::thread::hardware_concurrency())); }
+
 Result<std::unique_ptr<Session>> Session::Open(const SessionFlags& flags) {
   auto session = std::make_unique<Session>();
-  const char* cpu = std::getenv("AHA_CPU");
-  AHA_ASSIGN_OR_RETURN(const kernels::Backend* backend,
-                       kernels::ChooseBackend(cpu == nullptr ? "" : cpu));
+  AHA_ASSIGN_OR_RETURN(const kernels::Backend* backend, ChooseBackend());
   AHA_ASSIGN_OR_RETURN(const std::filesystem::path path, ResolveModel(flags.model));
   AHA_ASSIGN_OR_RETURN(session->text, OpenTextModel(path));
   for (const std::string& warning : session->text->warnings) {
     fmt::print(stderr, "aha: note: {}\n", warning);
   }
-  const int cores = static_cast<int>(std::thread::hardware_concurrency());
-  session->pool = std::make_unique<ThreadPool>(flags.threads > 0 ? flags.threads
-                                               : cores > 0       ? cores
-                                                                 : 1);
+  session->pool = std::make_unique<ThreadPool>(flags.threads > 0 ? flags.threads : Cores());
   session->cx = std::make_unique<ops::Context>(
       backend, session->pool.get(),
       flags.numerics == "fast" ? ops::Numerics::kFast : ops::Numerics::kPortable);

@@ -13,6 +13,11 @@
 
 namespace aha::cli {
 
+// The best code path of this machine, or the one that AHA_CPU asks for.
+Result<const kernels::Backend*> ChooseBackend();
+// At least 1.
+int Cores();
+
 struct SessionFlags {
   std::string model;
   int threads = 0;  // 0: all cores

@@ -83,6 +83,10 @@ Status WriteCheckpoint(Learner& learner, const TokenizerFiles& tokenizer,
       writer.Add("m." + m.name, ViewOf(m.m, m.shape));
       writer.Add("v." + m.name, ViewOf(m.v, m.shape));
     }
+    for (size_t i = 0; learner.has_reference() && i < learner.moments().size(); ++i) {
+      const Learner::Moments& m = learner.moments()[i];
+      writer.Add("ref." + m.name, ViewOf(learner.reference()[i], m.shape));
+    }
     AHA_RETURN_IF_ERROR(writer.Finish());
     Json state = contents.state;
     state["updates"] = learner.updates();
@@ -127,6 +131,13 @@ Result<Json> ReadCheckpoint(const fs::path& folder, Learner* learner) {
     for (Learner::Moments& m : learner->moments()) {
       AHA_RETURN_IF_ERROR(CopyTensor(tensors, "m." + m.name, m.shape, m.m.data()));
       AHA_RETURN_IF_ERROR(CopyTensor(tensors, "v." + m.name, m.shape, m.v.data()));
+    }
+    if (!tensors.views.contains("ref." + learner->moments()[0].name)) return OkStatus();
+    learner->SetReference();
+    for (size_t i = 0; i < learner->moments().size(); ++i) {
+      const Learner::Moments& m = learner->moments()[i];
+      AHA_RETURN_IF_ERROR(
+          CopyTensor(tensors, "ref." + m.name, m.shape, learner->reference()[i].data()));
     }
     return OkStatus();
   }));

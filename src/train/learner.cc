@@ -143,6 +143,29 @@ std::vector<std::vector<float>> Learner::LogProbs(std::span<const TrainingSequen
   return all;
 }
 
+void Learner::SetReference() {
+  reference_.resize(moments_.size());
+  for (size_t i = 0; i < moments_.size(); ++i) {
+    const float* weight = files_.Floats(moments_[i].name);
+    reference_[i].assign(weight, weight + moments_[i].shape.elements());
+  }
+}
+
+void Learner::SwapReference() {
+  for (size_t i = 0; i < moments_.size(); ++i) {
+    std::swap_ranges(reference_[i].begin(), reference_[i].end(), files_.Floats(moments_[i].name));
+  }
+  model_->WeightsChanged();
+}
+
+std::vector<std::vector<float>> Learner::ReferenceLogProbs(
+    std::span<const TrainingSequence> sequences, const PassOptions& options) {
+  SwapReference();
+  std::vector<std::vector<float>> out = LogProbs(sequences, options);
+  SwapReference();
+  return out;
+}
+
 Result<double> Learner::Update(const OptimizerRecipe& o, double lr) {
   const kernels::Backend& backend = cx_->backend();
   double squares = 0;

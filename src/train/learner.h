@@ -65,6 +65,13 @@ class Learner {
   // Clips, steps AdamW, renews derived weights, clears gradients. Returns the global norm before
   // clipping. Error: a gradient that is not finite, by parameter; nothing is changed then.
   Result<double> Update(const OptimizerRecipe& optimizer, double lr);
+  // Remembers the weights as they are: the policy that KL is measured against.
+  void SetReference();
+  bool has_reference() const { return !reference_.empty(); }
+  // LogProbs under the reference.
+  std::vector<std::vector<float>> ReferenceLogProbs(std::span<const TrainingSequence> sequences,
+                                                    const PassOptions& options);
+  std::vector<std::vector<float>>& reference() { return reference_; }  // beside moments()
   // V3's balance without auxiliary loss: bias += rate * sign(mean load - load), over the tokens
   // since the last call.
   void BalanceRouters(double rate);
@@ -86,6 +93,7 @@ class Learner {
 
  private:
   explicit Learner(ModelFiles files) : files_(std::move(files)) {}
+  void SwapReference();
   void ForEachPass(std::span<const TrainingSequence> sequences, const PassOptions& options,
                    const std::function<void(PackedBatch&, size_t first, size_t last)>& pass);
 
@@ -95,6 +103,7 @@ class Learner {
   ops::ParameterGradients slots_;
   std::vector<Moments> moments_;               // of each trained parameter
   std::vector<std::vector<float>> gradients_;  // beside moments_
+  std::vector<std::vector<float>> reference_;  // beside moments_; empty: none
   std::map<const std::byte*, std::vector<int64_t>> expert_tokens_;
   int64_t updates_ = 0;
 };

@@ -153,6 +153,7 @@ Status ReadTokenizer(const Json* table, TokenizerRecipe* t) {
 Status ReadEval(const Json* table, EvalRecipe* e) {
   Section s(table, "[eval]");
   s.Read("every", &e->every, 0, kMost);
+  s.Read("supervised_every", &e->supervised_every, 0, kMost);
   s.Read("problems", &e->problems, 1, 1 << 24);
   s.Read("samples", &e->samples, 1, 4096);
   s.Read("temperature", &e->temperature, 0, 100);

@@ -105,7 +105,8 @@ struct Stage {
 };
 
 struct EvalRecipe {
-  int64_t every = 0;  // steps; 0: at the stage's ends only
+  int64_t every = 0;             // steps of RL stages; 0: at the stage's ends only
+  int64_t supervised_every = 0;  // of the others
   int64_t problems = 256;
   int64_t samples = 1;
   double temperature = 1;

@@ -2,7 +2,6 @@
 
 #include <sstream>
 
-#define TOML_EXCEPTIONS 0
 #include <toml++/toml.h>
 
 namespace aha {
@@ -38,13 +37,14 @@ Result<Json> FromNode(const toml::node& node) {
 }  // namespace
 
 Result<Json> ParseToml(std::string_view text, const std::string& where) {
-  const toml::parse_result parsed = toml::parse(text, where);
-  if (!parsed) {
-    const toml::parse_error& e = parsed.error();
+  toml::table table;
+  try {
+    table = toml::parse(text, where);
+  } catch (const toml::parse_error& e) {
     return InvalidArgument("{}:{}:{}: {}", where, e.source().begin.line, e.source().begin.column,
                            e.description());
   }
-  Result<Json> json = FromTable(parsed.table());
+  Result<Json> json = FromTable(table);
   if (!json.ok()) return json.status().Within(where);
   return json;
 }

@@ -1,0 +1,126 @@
+// One training run: a recipe's stages in order, as a single job that can die at any instant and go
+// on to the bit.
+//
+//   AHA_ASSIGN_OR_RETURN(auto run, Run::Open(recipe, options));
+//   AHA_ASSIGN_OR_RETURN(RunEnd end, run->Go());
+//
+// In the run's folder: recipe.json, metrics.jsonl, samples.jsonl, tensorboard/, checkpoints/ and,
+// at the end, final/.
+#ifndef AHA_TRAIN_RUN_H_
+#define AHA_TRAIN_RUN_H_
+
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "engine/engine.h"
+#include "envs/environment.h"
+#include "tokenizer/tokenizer.h"
+#include "train/checkpoint.h"
+#include "train/learner.h"
+#include "train/metrics.h"
+#include "train/recipe.h"
+
+namespace aha {
+
+struct RunOptions {
+  std::filesystem::path out;
+  bool resume = false;
+  int threads = 1;
+  const kernels::Backend* backend = nullptr;
+  std::string program;                            // "aha 0.1.0", for the provenance
+  std::function<bool()> stop;                     // asked between pieces of work; may be empty
+  std::function<void(const Json& line)> on_step;  // each line of metrics.jsonl
+  std::function<void(const std::string&)> say;    // what happens between steps
+};
+
+struct RunEnd {
+  bool finished = false;  // false: stopped, to be resumed
+  std::string weights_sha256;
+};
+
+// What the stages work on.
+struct RunParts {
+  RunParts(const Recipe& r, const RunOptions& o) : recipe(r), options(o) {}
+
+  const Recipe& recipe;
+  const RunOptions& options;
+  std::unique_ptr<ThreadPool> pool;
+  std::unique_ptr<ModelFiles> base;  // what a LoRA run views
+  std::unique_ptr<Learner> learner;
+  std::unique_ptr<Tokenizer> tokenizer;
+  TokenizerFiles tokenizer_files;
+  std::vector<int32_t> stop_ids;
+  int32_t eos = 0;
+  std::unique_ptr<Environment> task;  // null: none
+  std::unique_ptr<ops::Context> engine_cx;
+  LineFile samples;
+
+  PassOptions pass() const {
+    return {.micro_batch_tokens = recipe.micro_batch_tokens, .recompute = recipe.recompute};
+  }
+  bool Stopped() const { return options.stop && options.stop(); }
+};
+
+// A stage's work for one step. `cursor` counts what was taken of the data and is part of the state.
+class StageRunner {
+ public:
+  virtual ~StageRunner() = default;
+  // Adds to `line` what is to be known of the step.
+  virtual Status Step(int64_t step, int64_t* cursor, Json* line) = 0;
+};
+Result<std::unique_ptr<StageRunner>> MakeSupervised(RunParts& parts, const SupervisedRecipe& recipe,
+                                                    int64_t steps);
+Result<std::unique_ptr<StageRunner>> MakeReinforcement(RunParts& parts, const RlRecipe& recipe,
+                                                       const std::string& stage);
+
+class Run {
+ public:
+  // Everything that can be known to be wrong is found here: the recipe, the data, the tokenizer,
+  // the folder (which must be new, or resume must be asked for and the recipe be the same).
+  static Result<std::unique_ptr<Run>> Open(const Recipe& recipe, RunOptions options);
+  ~Run();
+  // To the end, or to a stop: then a checkpoint of the last whole step is there.
+  Result<RunEnd> Go();
+
+  int64_t parameters() const;
+  int64_t total_steps() const;
+
+ private:
+  struct State {
+    int64_t stage = 0, step = 0;  // steps done in the stage
+    int64_t total_step = 0;
+    int64_t cursor = 0;
+    int64_t tokens = 0;
+    double best = 0;
+    std::string best_checkpoint;
+  };
+
+  Run(const Recipe& recipe, RunOptions options)
+      : recipe_(recipe), options_(std::move(options)), parts_(recipe_, options_) {}
+  Status MakeParts();
+  Status MakeModel();
+  Status MakeTokenizer();
+  Status Resume();
+  Status GoStage(const Stage& stage);
+  Status Evaluated(Json* line);
+  Status Checkpoint();
+  Json Provenance() const;
+  Json StateJson() const;
+  void Say(const std::string& text) const {
+    if (options_.say) options_.say(text);
+  }
+
+  Recipe recipe_;
+  RunOptions options_;
+  RunParts parts_;
+  LineFile metrics_;
+  State state_;
+  std::string last_checkpoint_;
+  int64_t checkpointed_ = -1;  // total_step of the last checkpoint
+};
+
+}  // namespace aha
+
+#endif  // AHA_TRAIN_RUN_H_
