@@ -102,7 +102,6 @@ Status RunTask(const EvalFlags& flags, Session& session, const std::string& name
 
 Status RunEval(EvalFlags flags) {
   if (flags.session.cache_tokens == 0) flags.session.cache_tokens = 64 * (flags.max_tokens + 64);
-  if (flags.session.context == 0) flags.session.context = flags.max_tokens + 512;
   AHA_ASSIGN_OR_RETURN(const std::unique_ptr<Session> session, Session::Open(flags.session));
   Json all = Json::array();
   for (const std::string& task : flags.tasks) {

@@ -39,6 +39,7 @@ class Tape {
       : parameters_(parameters), recompute_(recompute) {}
 
   bool recompute() const { return recompute_; }
+  void set_recompute(bool recompute) { recompute_ = recompute; }
   ParameterGradients::Slot Parameter(const ConstView& weight) const {
     return parameters_->Find(weight);
   }

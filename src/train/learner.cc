@@ -97,17 +97,17 @@ void Learner::ForEachPass(
 
 void Learner::Accumulate(std::span<const TrainingSequence> sequences, const PassOptions& options,
                          const LossFn& loss) {
-  ops::Tape tape(&slots_, options.recompute);
+  tape_.set_recompute(options.recompute);
   ForEachPass(sequences, options, [&](PackedBatch& batch, size_t first, size_t last) {
     const TargetRows rows(sequences.subspan(first, last - first), &batch);
     if (rows.rows.empty()) return;
-    cx_->tape = &tape;
+    cx_->tape = &tape_;
     const Tensor hidden = model_->Forward(*cx_, batch.forward());
     const Tensor logits = model_->Logits(*cx_, ops::Rows(*cx_, hidden, rows.rows));
     const ops::LogProbsResult out =
         ops::LogProbs(*cx_, logits, rows.ids, options.temperature, options.with_entropy);
-    const Tensor dlogprob = tape.Gradient(out.logprob);
-    const Tensor dentropy = options.with_entropy ? tape.Gradient(out.entropy) : Tensor{};
+    const Tensor dlogprob = tape_.Gradient(out.logprob);
+    const Tensor dentropy = options.with_entropy ? tape_.Gradient(out.entropy) : Tensor{};
     for (size_t i = 0; i < last - first; ++i) {
       loss({.index = first + i,
             .logprobs = rows.Of(i, out.logprob),
@@ -115,11 +115,11 @@ void Learner::Accumulate(std::span<const TrainingSequence> sequences, const Pass
             .dlogprobs = rows.Of(i, dlogprob),
             .dentropy = rows.Of(i, dentropy)});
     }
-    tape.Backward(*cx_);
+    tape_.Backward(*cx_);
     cx_->tape = nullptr;
   });
-  tape.FinishStep(*cx_);
-  for (const auto& [bias, tokens] : tape.TakeExpertTokens()) {
+  tape_.FinishStep(*cx_);
+  for (const auto& [bias, tokens] : tape_.TakeExpertTokens()) {
     std::vector<int64_t>& sum = expert_tokens_[bias];
     sum.resize(tokens.size());
     for (size_t e = 0; e < tokens.size(); ++e) sum[e] += tokens[e];

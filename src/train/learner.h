@@ -101,6 +101,7 @@ class Learner {
   std::unique_ptr<Model> model_;
   std::unique_ptr<ops::Context> cx_;
   ops::ParameterGradients slots_;
+  ops::Tape tape_{&slots_};                    // kept: its memory is used again by the next step
   std::vector<Moments> moments_;               // of each trained parameter
   std::vector<std::vector<float>> gradients_;  // beside moments_
   std::vector<std::vector<float>> reference_;  // beside moments_; empty: none

@@ -15,6 +15,8 @@ namespace {
 // Rows of c and depth of k that one packed panel of b serves: the panel stays in the second cache.
 constexpr int64_t kRowBlock = 192;
 constexpr int64_t kDepth = 256;
+// Rows of logits a thread takes at once.
+constexpr int64_t kLogProbRows = 16;
 
 // Columns [first, first + count) of b's row as float32.
 void RowOfB(const ProductJob& job, int64_t l, int64_t first, int64_t count, float* out) {
@@ -210,7 +212,7 @@ void CpuBackend::RmsNormBackward(Context& cx, const RmsNormBackwardArgs& args) c
     lanes_->rms_norm_backward_rows(args, first, last, scales);
   });
   if (args.dw != nullptr) {
-    Chunked(cx, f.cols, f.rows, [&](int64_t first, int64_t last) {
+    ChunkedColumns(cx, f.cols, f.rows, [&](int64_t first, int64_t last) {
       lanes_->rms_norm_backward_columns(args, first, last, scales);
     });
   }
@@ -238,7 +240,7 @@ void CpuBackend::SiluMulBackward(Context& cx, const float* gate, const float* up
 void CpuBackend::AddToRows(Context& cx, const float* x, std::span<const int32_t> ids, float* table,
                            int64_t cols) const {
   const auto rows = static_cast<int64_t>(ids.size());
-  Chunked(cx, cols, rows, [&](int64_t first, int64_t last) {
+  ChunkedColumns(cx, cols, rows, [&](int64_t first, int64_t last) {
     for (int64_t t = 0; t < rows; ++t) {
       lanes_->add(x + t * cols + first, table + ids[static_cast<size_t>(t)] * cols + first,
                   last - first);
@@ -248,7 +250,7 @@ void CpuBackend::AddToRows(Context& cx, const float* x, std::span<const int32_t>
 
 void CpuBackend::AddRowsTo(Context& cx, const float* x, int64_t rows, int64_t cols,
                            float* out) const {
-  Chunked(cx, cols, rows, [&](int64_t first, int64_t last) {
+  ChunkedColumns(cx, cols, rows, [&](int64_t first, int64_t last) {
     for (int64_t r = 0; r < rows; ++r) lanes_->add(x + r * cols + first, out + first, last - first);
   });
 }
@@ -256,18 +258,22 @@ void CpuBackend::AddRowsTo(Context& cx, const float* x, int64_t rows, int64_t co
 void CpuBackend::LogProbs(Context& cx, const float* x, int64_t rows, int64_t cols,
                           const int32_t* targets, float inverse_temperature, float* logprob,
                           float* lse, float* entropy) const {
-  cx.pool->ParallelFor(rows, [&](int64_t r, int worker) {
+  const int64_t groups = (rows + kLogProbRows - 1) / kLogProbRows;
+  cx.pool->ParallelFor(groups, [&](int64_t group, int worker) {
     Arena& arena = cx.worker[static_cast<size_t>(worker)];
     const Arena::Mark mark = arena.Save();
-    const float* row = x + r * cols;
-    if (inverse_temperature != 1.0f) {
-      auto* scaled = arena.Allocate<float>(cols);
-      lanes_->scale(row, inverse_temperature, scaled, cols);
-      row = scaled;
+    auto* scaled = arena.Allocate<float>(cols);
+    const int64_t last = std::min(rows, (group + 1) * kLogProbRows);
+    for (int64_t r = group * kLogProbRows; r < last; ++r) {
+      const float* row = x + r * cols;
+      if (inverse_temperature != 1.0f) {
+        lanes_->scale(row, inverse_temperature, scaled, cols);
+        row = scaled;
+      }
+      lse[r] = lanes_->log_sum_exp(row, cols);
+      logprob[r] = row[targets[r]] - lse[r];
+      if (entropy != nullptr) entropy[r] = -lanes_->negative_entropy(row, lse[r], cols);
     }
-    lse[r] = lanes_->log_sum_exp(row, cols);
-    logprob[r] = row[targets[r]] - lse[r];
-    if (entropy != nullptr) entropy[r] = -lanes_->negative_entropy(row, lse[r], cols);
     arena.Rewind(mark);
   });
 }
@@ -276,13 +282,16 @@ void CpuBackend::LogProbsBackward(Context& cx, float* x, int64_t rows, int64_t c
                                   const int32_t* targets, float inverse_temperature,
                                   const float* lse, const float* entropy, const float* dlogprob,
                                   const float* dentropy) const {
-  cx.pool->ParallelFor(rows, [&](int64_t r, int) {
-    float* row = x + r * cols;
-    const bool with_entropy = dentropy != nullptr;
-    lanes_->log_probs_backward(row, cols, inverse_temperature, lse[r], dlogprob[r], with_entropy,
-                               with_entropy ? dentropy[r] : 0.0f, with_entropy ? entropy[r] : 0.0f);
-    row[targets[r]] += dlogprob[r];
-    if (inverse_temperature != 1.0f) lanes_->scale(row, inverse_temperature, row, cols);
+  const bool with_entropy = dentropy != nullptr;
+  Chunked(cx, rows, cols, [&](int64_t first, int64_t last) {
+    for (int64_t r = first; r < last; ++r) {
+      float* row = x + r * cols;
+      lanes_->log_probs_backward(row, cols, inverse_temperature, lse[r], dlogprob[r], with_entropy,
+                                 with_entropy ? dentropy[r] : 0.0f,
+                                 with_entropy ? entropy[r] : 0.0f);
+      row[targets[r]] += dlogprob[r];
+      if (inverse_temperature != 1.0f) lanes_->scale(row, inverse_temperature, row, cols);
+    }
   });
 }
 

@@ -20,6 +20,20 @@ void Chunked(Context& cx, int64_t count, int64_t size, const Body& body) {
                        [&](int64_t i, int) { body(i * chunk, std::min(count, (i + 1) * chunk)); });
 }
 
+// body(first, last) over columns of `rows` rows: whole cache lines, so that no two threads write to
+// one.
+template <typename Body>
+void ChunkedColumns(Context& cx, int64_t columns, int64_t rows, const Body& body) {
+  constexpr int64_t kLine = 16;
+  const int64_t lines = (columns + kLine - 1) / kLine;
+  const int64_t pieces = columns * rows < kParallelValues
+                             ? 1
+                             : std::clamp<int64_t>(lines / 4, 1, 2 * cx.pool->threads());
+  const int64_t each = (lines + pieces - 1) / pieces * kLine;
+  cx.pool->ParallelFor((columns + each - 1) / each,
+                       [&](int64_t i, int) { body(i * each, std::min(columns, (i + 1) * each)); });
+}
+
 }  // namespace aha::kernels::cpu
 
 #endif  // AHA_KERNELS_CPU_CHUNKED_H_

@@ -1,0 +1,190 @@
+// Whole runs on a small scale: reasoning emerges, sampler and trainer agree to the bit, and a run
+// that was stopped ends as one that was not.
+#include "train/run.h"
+
+#include <gtest/gtest.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <fstream>
+
+#include "base/files.h"
+#include "base/rng.h"
+
+namespace aha {
+namespace {
+
+namespace fs = std::filesystem;
+
+class RunTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    root_ = fs::temp_directory_path() / fmt::format("aha-run-test-{}", getpid());
+    fs::remove_all(root_);
+    fs::create_directories(root_);
+  }
+  void TearDown() override { fs::remove_all(root_); }
+
+  static Recipe Parity(const std::vector<std::string>& set) {
+    std::vector<std::string> all = {
+        "checkpoint.every=2", "eval.problems=16",           "pretrain.steps=5",
+        "rl.steps=4",         "pretrain.batch_tokens=500",  "rl.prompts=3",
+        "rl.samples=4",       "rl.drop_zero_variance=false"};
+    all.insert(all.end(), set.begin(), set.end());
+    Result<Recipe> r = ReadRecipe(fs::path(AHA_SOURCE_DIR) / "recipes/parity.toml", all);
+    CHECK(r.ok(), r.ok() ? "" : r.status().message());
+    return *std::move(r);
+  }
+
+  RunOptions Options(const std::string& name, bool resume = false, int threads = 1) const {
+    return {.out = root_ / name,
+            .resume = resume,
+            .threads = threads,
+            .backend = kernels::AvailableBackends().front(),
+            .program = "test",
+            .stop = {},
+            .on_step = {},
+            .say = {}};
+  }
+
+  RunEnd Go(const Recipe& recipe, RunOptions options) {
+    Result<std::unique_ptr<aha::Run>> run = aha::Run::Open(recipe, std::move(options));
+    CHECK(run.ok(), run.ok() ? "" : run.status().message());
+    Result<RunEnd> end = (*run)->Go();
+    CHECK(end.ok(), end.ok() ? "" : end.status().message());
+    return *end;
+  }
+
+  // Without the keys that tell of time.
+  std::vector<std::string> Metrics(const std::string& name) const {
+    std::vector<std::string> out;
+    for (Json line : ReadLines(root_ / name / "metrics.jsonl").value()) {
+      Json kept = Json::object();
+      for (const auto& [key, value] : line.items()) {
+        if (!IsTiming(key)) kept[key] = value;
+      }
+      out.push_back(DumpJson(kept));
+    }
+    return out;
+  }
+  std::string Text(const std::string& path) const { return ReadFile(root_ / path).value(); }
+
+  fs::path root_;
+};
+
+TEST_F(RunTest, ReasoningEmergesFromReward) {
+  const Recipe recipe = Parity(
+      {"checkpoint.every=1000", "checkpoint.keep_best=\"\"", "eval.problems=128", "eval.every=100",
+       "task.bits=8", "pretrain.data.bits=8", "pretrain.steps=150", "pretrain.batch_tokens=3000",
+       "rl.steps=30", "rl.prompts=16", "rl.samples=16", "rl.drop_zero_variance=true"});
+  Go(recipe, Options("emerge", false, 2));
+  const std::vector<Json> lines = ReadLines(root_ / "emerge/metrics.jsonl").value();
+  const Json& base = lines[150];
+  const Json& last = lines.back();
+  EXPECT_NEAR(base["base_eval/think_share"].get<double>(), 0.2, 0.12);
+  EXPECT_LT(base["base_eval/greedy_accuracy"].get<double>(), 0.75);
+  EXPECT_GE(last["eval/greedy_accuracy"].get<double>(), 0.95);
+  EXPECT_GE(last["think_share"].get<double>(), 0.9);
+  EXPECT_GE(last["eval/mean_length"].get<double>(), 0.95 * 8);
+  for (const Json& line : lines) {
+    if (line["stage"] != "rl") continue;
+    EXPECT_EQ(line["sampling/logprob_diff_max"].get<double>(), 0);
+    EXPECT_EQ(line["sampling/ratio_max"].get<double>(), 1);
+  }
+}
+
+TEST_F(RunTest, BitsDoNotDependOnThreadsOrMicroBatches) {
+  const RunEnd one = Go(Parity({}), Options("one", false, 1));
+  const RunEnd three = Go(Parity({}), Options("three", false, 3));
+  EXPECT_EQ(one.weights_sha256, three.weights_sha256);
+  EXPECT_EQ(Metrics("one"), Metrics("three"));
+  EXPECT_EQ(Text("one/samples.jsonl"), Text("three/samples.jsonl"));
+  const RunEnd small = Go(Parity({"micro_batch_tokens=50"}), Options("small"));
+  EXPECT_EQ(small.weights_sha256, one.weights_sha256);
+  const RunEnd again = Go(Parity({"recompute=true"}), Options("recompute"));
+  EXPECT_EQ(again.weights_sha256, one.weights_sha256);
+  const RunEnd other = Go(Parity({"seed=1"}), Options("other"));
+  EXPECT_NE(other.weights_sha256, one.weights_sha256);
+}
+
+TEST_F(RunTest, KilledAtAnyMomentItEndsTheSame) {
+  const std::vector<std::string> set = {"rl.beta=0.01", "rl.reference_every=3", "rl.minibatches=2"};
+  const RunEnd whole = Go(Parity(set), Options("whole"));
+  const Rng rng(11, 0);
+  for (uint64_t round = 0; round < 3; ++round) {
+    const std::string name = "killed" + std::to_string(round);
+    int kills = 0;
+    for (uint64_t attempt = 0; attempt < 200; ++attempt) {
+      const pid_t child = fork();
+      ASSERT_GE(child, 0);
+      if (child == 0) {
+        const bool begun = fs::exists(root_ / name / "recipe.json");
+        Result<std::unique_ptr<aha::Run>> run = aha::Run::Open(Parity(set), Options(name, begun));
+        const bool ok = run.ok() && (*run)->Go().ok();
+        if (!run.ok()) std::fprintf(stderr, "%s\n", run.status().message().c_str());
+        _exit(ok ? 0 : 3);
+      }
+      // Late enough to get on, early enough to fall into every part of a step and its writes.
+      usleep(static_cast<useconds_t>(20'000 +
+                                     130'000 * rng.Uniform(attempt, static_cast<uint32_t>(round))));
+      kill(child, SIGKILL);
+      int status = 0;
+      ASSERT_EQ(waitpid(child, &status, 0), child);
+      if (WIFEXITED(status)) {
+        ASSERT_EQ(WEXITSTATUS(status), 0);
+        break;
+      }
+      ++kills;
+    }
+    EXPECT_GT(kills, 0);
+    // One more resume of what is finished says the same.
+    EXPECT_EQ(Go(Parity(set), Options(name, true)).weights_sha256, whole.weights_sha256);
+    EXPECT_EQ(Metrics(name), Metrics("whole"));
+    EXPECT_EQ(Text(name + "/samples.jsonl"), Text("whole/samples.jsonl"));
+  }
+}
+
+TEST_F(RunTest, BadInputGetsASentence) {
+  const auto error = [&](const Recipe& recipe, RunOptions options) {
+    const auto run = aha::Run::Open(recipe, std::move(options));
+    return run.ok() ? std::string() : run.status().message();
+  };
+  EXPECT_NE(error(Parity({}), Options("none", true)).find("no run to resume"), std::string::npos);
+  EXPECT_NE(error(Parity({"task.bits=90"}), Options("a")).find("bits is 90"), std::string::npos);
+  EXPECT_NE(error(Parity({"tokenizer.characters=\"01\""}), Options("a")).find("cannot write"),
+            std::string::npos);
+  EXPECT_NE(error(Parity({"model.config.hidden_size=63"}), Options("a")).find("[model.config]"),
+            std::string::npos);
+  EXPECT_NE(error(Parity({"pretrain.data.name=parity-txt"}), Options("a")).find("parity-text"),
+            std::string::npos);
+  EXPECT_FALSE(fs::exists(root_ / "a" / "recipe.json"));
+
+  Go(Parity({}), Options("b"));
+  EXPECT_NE(error(Parity({}), Options("b")).find("--resume"), std::string::npos);
+  EXPECT_NE(error(Parity({"seed=3"}), Options("b", true)).find("another recipe"),
+            std::string::npos);
+  // One flipped byte.
+  const fs::path last = ListCheckpoints(root_ / "b/checkpoints").back() / "model.safetensors";
+  std::string bytes = ReadFile(last).value();
+  bytes[bytes.size() / 2] = static_cast<char>(bytes[bytes.size() / 2] ^ 1);
+  std::ofstream(last, std::ios::binary) << bytes;
+  const std::string flipped = error(Parity({}), Options("b", true));
+  EXPECT_NE(flipped.find("model.safetensors"), std::string::npos) << flipped;
+  EXPECT_NE(flipped.find("sha256"), std::string::npos) << flipped;
+}
+
+TEST_F(RunTest, AnExplodingRunStopsAndNamesTheStep) {
+  const auto run =
+      Run::Open(Parity({"pretrain.lr=10", "pretrain.clip_norm=0", "pretrain.warmup_steps=0",
+                        "pretrain.steps=60", "model.config.initializer_range=1e18"}),
+                Options("explode"));
+  ASSERT_TRUE(run.ok()) << run.status().message();
+  const Result<RunEnd> end = (*run)->Go();
+  ASSERT_FALSE(end.ok());
+  EXPECT_NE(end.status().message().find("stage pretrain step "), std::string::npos)
+      << end.status().message();
+}
+
+}  // namespace
+}  // namespace aha
