@@ -59,7 +59,8 @@ class RunTest : public testing::Test {
   // Without the keys that tell of time.
   std::vector<std::string> Metrics(const std::string& name) const {
     std::vector<std::string> out;
-    for (Json line : ReadLines(root_ / name / "metrics.jsonl").value()) {
+    const std::vector<Json> lines = ReadLines(root_ / name / "metrics.jsonl").value();
+    for (const Json& line : lines) {
       Json kept = Json::object();
       for (const auto& [key, value] : line.items()) {
         if (!IsTiming(key)) kept[key] = value;
