@@ -271,6 +271,8 @@ inline void BlockDot(const Quads& w, const Scales& s, const ActivationTile& x, i
   const int8_t* q = x.q + b * W * 32;
   const float* scale = x.scale + b * W;
   const int32_t* minus_sum = x.minus_sum + b * 2 * W;
+  // A loop even where W is a constant: unrolled, it was a third slower (Zen 4, clang 14).
+#pragma GCC unroll 1
   for (int t = 0; t < W; ++t) {
     V sum;
     if constexpr (F_::kHalves) {
