@@ -1,5 +1,5 @@
-// MatMul and attention against the machine's limits, measured in the same run.
-//   kernels_bench [threads] [backend]
+// MatMul, attention and their gradients against the machine's limits, measured in the same run.
+//   kernels_bench [threads] [backend] [forward|backward]
 // Each line: shape, time, GB/s of weights or Gop/s, and the share of the limit.
 #include <fmt/format.h>
 
@@ -8,6 +8,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <ctime>
+#include <tuple>
 
 #include "base/rng.h"
 #include "kernels/machine_limits.h"
@@ -109,7 +110,117 @@ void BenchAttention(Context& cx, const MachineLimits& limits, int64_t heads, int
       100 * bytes / limits.read_bytes_per_s, ops / 1e9, 100 * ops / limits.fma_flops);
 }
 
-void BenchAll(int threads, std::string_view only) {
+// A gradient of y = x w^T at `tokens` tokens: dx = dy w, or dw += dy^T x.
+void BenchProduct(Context& cx, const MachineLimits& limits, bool of_weights, DType dtype,
+                  int64_t tokens, int64_t out, int64_t in) {
+  const int64_t b_rows = of_weights ? tokens : out;
+  Storage b(dtype, {b_rows, in});
+  std::memset(b.data(), 0x11, static_cast<size_t>(b.view().bytes()));
+  const std::vector<float> dy(static_cast<size_t>(tokens * out), 0.5f);
+  const int64_t m = of_weights ? out : tokens;
+  std::vector<float> c(static_cast<size_t>(m * in));
+  const ProductJob job = {.a = dy.data(),
+                          .a_row_stride = of_weights ? 1 : out,
+                          .a_col_stride = of_weights ? out : 1,
+                          .b = b.data(),
+                          .b_dtype = dtype,
+                          .b_row_bytes = b.view().row_bytes(),
+                          .m = m,
+                          .n = in,
+                          .k = b_rows,
+                          .c = c.data(),
+                          .c_row_stride = in,
+                          .accumulate = of_weights};
+  const double t = Time([&] { cx.backend->Product(cx, {&job, 1}); });
+  const double ops = 2.0 * static_cast<double>(tokens) * static_cast<double>(out * in) / t;
+  fmt::print("{:6} {} {:5} tokens {:4}, {:4} x {:4}  {:9.1f} us  {:7.1f} Gop/s {:4.0f}%\n",
+             cx.backend->name(), of_weights ? "dw" : "dx", Info(dtype).name, tokens, out, in,
+             t * 1e6, ops / 1e9, 100 * ops / limits.fma_flops);
+}
+
+// `sequences` of `length` tokens each.
+void BenchAttentionBackward(Context& cx, const MachineLimits& limits, int64_t heads,
+                            int64_t kv_heads, int64_t dim, int64_t sequences, int64_t length) {
+  const int64_t tokens = sequences * length;
+  const std::vector<float> kv(static_cast<size_t>(tokens * kv_heads * dim), 0.1f);
+  const std::vector<float> q(static_cast<size_t>(tokens * heads * dim), 0.1f);
+  std::vector<float> dk(kv.size()), dv(kv.size()), dq(q.size()), out(q.size());
+  std::vector<float> lse(static_cast<size_t>(tokens * heads));
+  std::vector<AttentionSequence> packed;
+  for (int64_t s = 0; s < sequences; ++s) {
+    packed.push_back({.first_query = s * length, .queries = length, .first_row = s * length});
+  }
+  const AttentionBackwardArgs args = {.forward = {.q = q.data(),
+                                                  .out = out.data(),
+                                                  .n_heads = heads,
+                                                  .n_kv_heads = kv_heads,
+                                                  .qk_dim = dim,
+                                                  .v_dim = dim,
+                                                  .scale = 0.1f,
+                                                  .kv = {.k = kv.data(),
+                                                         .k_row_stride = kv_heads * dim,
+                                                         .k_head_stride = dim,
+                                                         .v = kv.data(),
+                                                         .v_row_stride = kv_heads * dim,
+                                                         .v_head_stride = dim},
+                                                  .sequences = packed,
+                                                  .lse = lse.data()},
+                                      .dout = q.data(),
+                                      .dq = dq.data(),
+                                      .dk = dk.data(),
+                                      .dv = dv.data()};
+  cx.backend->Attention(cx, args.forward);
+  const double t = Time([&] { cx.backend->AttentionBackward(cx, args); });
+  // Five products, over the pairs that the mask leaves.
+  const double pairs = static_cast<double>(tokens) * static_cast<double>(length + 1) / 2;
+  const double ops = 10.0 * pairs * static_cast<double>(heads * dim) / t;
+  fmt::print(
+      "{:6} attention backward {} heads, {} kv, dim {}, {:3} x {:4} tokens  {:9.1f} us  "
+      "{:7.1f} Gop/s {:4.0f}%\n",
+      cx.backend->name(), heads, kv_heads, dim, sequences, length, t * 1e6, ops / 1e9,
+      100 * ops / limits.fma_flops);
+}
+
+void BenchForward(Context& cx, const MachineLimits& limits) {
+  for (const DType dtype : {DType::kF32, DType::kBF16, DType::kF16, DType::kQ8_0, DType::kQ4_0,
+                            DType::kQ4_1, DType::kQ5_1, DType::kQ4_K, DType::kQ5_K, DType::kQ6_K}) {
+    for (const int64_t m : {1, 4, 16, 512}) BenchMatMul(cx, limits, dtype, 1536, 1536, m);
+  }
+  cx.numerics = Numerics::kFast;
+  for (const int64_t m : {1, 16, 512}) BenchMatMul(cx, limits, DType::kBF16, 1536, 1536, m);
+  cx.numerics = Numerics::kPortable;
+  BenchMatMul(cx, limits, DType::kQ4_1, 1536, 576, 512);
+  BenchMatMul(cx, limits, DType::kQ4_1, 576, 576, 1);
+  BenchAttention(cx, limits, 9, 3, 64, 512, 0);
+  BenchAttention(cx, limits, 9, 3, 64, 512, 3584);
+  BenchAttention(cx, limits, 9, 3, 64, 1, 128);
+  BenchAttention(cx, limits, 9, 3, 64, 1, 1024);
+  BenchAttention(cx, limits, 9, 3, 64, 1, 8191);
+}
+
+void BenchBackward(Context& cx, const MachineLimits& limits) {
+  for (const bool of_weights : {false, true}) {
+    for (const auto& [tokens, out, in] : {std::tuple{2048, 128, 128},
+                                          {2048, 512, 128},
+                                          {2048, 128, 512},
+                                          {512, 576, 576},
+                                          {512, 1536, 576},
+                                          {512, 576, 1536},
+                                          {1024, 4096, 1024}}) {
+      BenchProduct(cx, limits, of_weights, DType::kF32, tokens, out, in);
+    }
+  }
+  for (const DType dtype : {DType::kBF16, DType::kF16, DType::kQ8_0, DType::kQ4_K}) {
+    BenchProduct(cx, limits, false, dtype, 512, 1536, 1536);
+  }
+  BenchAttentionBackward(cx, limits, 4, 4, 32, 64, 32);
+  BenchAttentionBackward(cx, limits, 4, 4, 32, 16, 128);
+  BenchAttentionBackward(cx, limits, 9, 3, 64, 8, 128);
+  BenchAttentionBackward(cx, limits, 9, 3, 64, 4, 400);
+  BenchAttentionBackward(cx, limits, 9, 3, 64, 1, 2048);
+}
+
+void BenchAll(int threads, std::string_view only, std::string_view half) {
   ThreadPool pool(threads);
   one_thread = threads == 1;
   for (const Backend* backend : AvailableBackends()) {
@@ -119,21 +230,8 @@ void BenchAll(int threads, std::string_view only) {
     fmt::print("{} threads {}: read {:.1f} GB/s, fma {:.0f}, int8 {:.0f}, bf16 {:.0f} Gop/s\n",
                backend->description(), threads, limits.read_bytes_per_s / 1e9,
                limits.fma_flops / 1e9, limits.int8_dot_ops / 1e9, limits.bf16_dot_flops / 1e9);
-    for (const DType dtype :
-         {DType::kF32, DType::kBF16, DType::kF16, DType::kQ8_0, DType::kQ4_0, DType::kQ4_1,
-          DType::kQ5_1, DType::kQ4_K, DType::kQ5_K, DType::kQ6_K}) {
-      for (const int64_t m : {1, 4, 16, 512}) BenchMatMul(cx, limits, dtype, 1536, 1536, m);
-    }
-    cx.numerics = Numerics::kFast;
-    for (const int64_t m : {1, 16, 512}) BenchMatMul(cx, limits, DType::kBF16, 1536, 1536, m);
-    cx.numerics = Numerics::kPortable;
-    BenchMatMul(cx, limits, DType::kQ4_1, 1536, 576, 512);
-    BenchMatMul(cx, limits, DType::kQ4_1, 576, 576, 1);
-    BenchAttention(cx, limits, 9, 3, 64, 512, 0);
-    BenchAttention(cx, limits, 9, 3, 64, 512, 3584);
-    BenchAttention(cx, limits, 9, 3, 64, 1, 128);
-    BenchAttention(cx, limits, 9, 3, 64, 1, 1024);
-    BenchAttention(cx, limits, 9, 3, 64, 1, 8191);
+    if (half != "backward") BenchForward(cx, limits);
+    if (half != "forward") BenchBackward(cx, limits);
   }
 }
 
@@ -141,6 +239,7 @@ void BenchAll(int threads, std::string_view only) {
 }  // namespace aha::kernels
 
 int main(int argc, char** argv) {
-  aha::kernels::BenchAll(argc > 1 ? std::atoi(argv[1]) : 2, argc > 2 ? argv[2] : "");
+  aha::kernels::BenchAll(argc > 1 ? std::atoi(argv[1]) : 2, argc > 2 ? argv[2] : "",
+                         argc > 3 ? argv[3] : "");
   return 0;
 }
