@@ -4,6 +4,7 @@
 
 #include <bit>
 #include <cmath>
+#include <cstring>
 #include <functional>
 
 #include "base/rng.h"
@@ -103,6 +104,36 @@ TEST(Product, EqualsTheReferenceAtEverySizeAndCut) {
   }
 }
 
+// Several blocks of rows, runs of panels and depths, and an a with no stride of one.
+TEST(Product, EqualsTheReferenceInBlocks) {
+  const int64_t m = 205, n = 333, k = 270;
+  const Floats a = Random(2 * m * k, 1);
+  const Floats b = Random(k * n, 2);
+  for (const auto& [row, col] : {std::pair{k, int64_t{1}}, {int64_t{1}, m}, {int64_t{2}, 2 * m}}) {
+    ExpectSameOnAll(
+        [&, row = row, col = col](const Backend& backend, Context& cx) {
+          Floats c(static_cast<size_t>(m * n), 0.5f);
+          ProductJob job = {.a = a.data(),
+                            .a_row_stride = row,
+                            .a_col_stride = col,
+                            .b = reinterpret_cast<const std::byte*>(b.data()),
+                            .b_row_bytes = n * 4,
+                            .m = m,
+                            .n = n,
+                            .k = k,
+                            .c = c.data(),
+                            .c_row_stride = n,
+                            .accumulate = row == 1};
+          backend.Product(cx, {&job, 1});
+          job.n = 17;  // and again, shallow: k = 0 is a sum of nothing
+          job.k = 0;
+          backend.Product(cx, {&job, 1});
+          return c;
+        },
+        fmt::format("strides {} {}", row, col));
+  }
+}
+
 TEST(Product, ASumCutInTwoHasTheSameBits) {
   const int64_t m = 20, n = 70, k = 90;
   const Floats a = Random(m * k, 1);
@@ -135,8 +166,8 @@ TEST(Product, ASumCutInTwoHasTheSameBits) {
 }
 
 TEST(Product, WidensStoredWeights) {
-  for (const DType dtype : {DType::kF16, DType::kBF16, DType::kQ8_0}) {
-    const int64_t m = 9, n = 96, k = 20;
+  for (const DType dtype : {DType::kF16, DType::kBF16, DType::kQ8_0, DType::kQ4_K}) {
+    const int64_t m = 9, n = dtype == DType::kQ4_K ? 512 : 96, k = 20;
     Storage w(dtype, {k, n});
     const Rng rng(5, 5);
     for (int64_t i = 0; i < w.view().bytes(); ++i) {
@@ -324,11 +355,10 @@ Floats RunAttention(const AttentionCase& c, const Floats& q, const Floats& k, co
 }
 
 TEST(AttentionBackward, IsTheSlopeAndTheSameEverywhere) {
-  const std::vector<AttentionCase> cases = {{2, 1, 5, 4, false, {3, 1, 7}},
-                                            {3, 3, 8, 8, false, {40}},
-                                            {4, 2, 16, 16, false, {20, 33}},
-                                            {2, 1, 12, 8, true, {9, 4}},
-                                            {1, 1, 4, 4, false, {300}}};
+  const std::vector<AttentionCase> cases = {
+      {2, 1, 5, 4, false, {3, 1, 7}}, {3, 3, 8, 8, false, {40}},   {4, 2, 16, 16, false, {20, 33}},
+      {2, 1, 12, 8, true, {9, 4}},    {3, 1, 80, 48, false, {37}}, {2, 2, 72, 64, true, {50, 3}},
+      {1, 1, 4, 4, false, {300}}};
   for (const AttentionCase& c : cases) {
     int64_t tokens = 0;
     for (const int64_t n : c.lengths) tokens += n;
@@ -427,6 +457,41 @@ TEST(AddRows, AreTheSameEverywhere) {
         return out;
       },
       "rows");
+}
+
+// More rows and columns than one thread takes, and rows that end within a register.
+TEST(AddRows, AreTheSameInChunks) {
+  const int64_t rows = 300, cols = 333;
+  std::vector<int32_t> ids;
+  for (int32_t i = 0; i < rows; ++i) ids.push_back(i * 7 % 11);
+  const Floats x = Random(rows * cols, 1);
+  const Floats dy = Random(rows * cols, 2);
+  const Floats w = Random(cols, 3);
+  ExpectSameOnAll(
+      [&](const Backend& backend, Context& cx) {
+        Floats out(static_cast<size_t>(13 * cols));
+        backend.AddToRows(cx, x.data(), ids, out.data(), cols);
+        backend.AddRowsTo(cx, x.data(), rows, cols, out.data() + 11 * cols);
+        RmsNormBackwardArgs args;
+        args.forward = {.x = x.data(),
+                        .x_stride = cols,
+                        .weight = w.data(),
+                        .eps = 1e-5f,
+                        .rows = rows,
+                        .cols = cols};
+        args.dy = dy.data();
+        args.dw = out.data() + 12 * cols;
+        backend.RmsNormBackward(cx, args);
+        for (const int64_t n :
+             {int64_t{0}, int64_t{5}, int64_t{16}, kSumChunk + 21, int64_t{90000}}) {
+          const double sum = backend.SumOfSquares(cx, x.data() + 3, n);
+          float halves[2];
+          std::memcpy(halves, &sum, sizeof(sum));
+          out.insert(out.end(), halves, halves + 2);
+        }
+        return out;
+      },
+      "chunks");
 }
 
 TEST(AdamW, IsTheFormulaAndTheSameEverywhere) {

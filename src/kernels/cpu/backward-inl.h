@@ -172,6 +172,30 @@ void AdamW(const AdamWArgs& a, int64_t first, int64_t last) {
   });
 }
 
+double SumOfSquares(const float* x, int64_t n) {
+  const hn::ScalableTag<double> d;
+  const hn::Rebind<float, decltype(d)> df;
+  using VD = hn::Vec<decltype(d)>;
+  constexpr int64_t kHalf = kVec / 2;  // doubles in one register
+  VD acc[2 * kParts];
+  for (VD& v : acc) v = hn::Zero(d);
+  const auto add = [&](const float* from) {
+    for (int p = 0; p < 2 * kParts; ++p) {
+      const VD v = hn::PromoteTo(d, hn::LoadU(df, from + p * kHalf));
+      acc[p] = hn::MulAdd(v, v, acc[p]);
+    }
+  };
+  int64_t i = 0;
+  for (; i + kLanes <= n; i += kLanes) add(x + i);
+  if (i < n) add(Padded16(x + i, n - i).values);
+  alignas(64) double lane[kLanes];
+  for (int p = 0; p < 2 * kParts; ++p) hn::Store(acc[p], d, lane + p * kHalf);
+  for (int64_t h = kLanes / 2; h >= 1; h /= 2) {
+    for (int64_t j = 0; j < h; ++j) lane[j] += lane[j + h];
+  }
+  return lane[0];
+}
+
 }  // namespace aha::kernels::cpu::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
 #endif  // target

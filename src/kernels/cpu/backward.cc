@@ -12,66 +12,115 @@
 namespace aha::kernels::cpu {
 namespace {
 
-// Rows of c and depth of k that one packed panel of b serves: the panel stays in the second cache.
+// Rows of c and depth of k that one packed panel of b serves; both stay in the second cache. A b
+// that is dear to widen serves more rows.
 constexpr int64_t kRowBlock = 192;
+constexpr int64_t kWidenedRowBlock = 960;
 constexpr int64_t kDepth = 256;
 // Rows of logits a thread takes at once.
 constexpr int64_t kLogProbRows = 16;
+// Panels of columns that share one packed block of a, when a is transposed.
+constexpr int64_t kPanelsOfBlock = 4;
 
 // Columns [first, first + count) of b's row as float32.
-void RowOfB(const ProductJob& job, int64_t l, int64_t first, int64_t count, float* out) {
+void RowOfB(const LaneKernels& lanes, const ProductJob& job, int64_t l, int64_t first,
+            int64_t count, float* out) {
   const std::byte* bytes = job.b + l * job.b_row_bytes;
-  if (job.b_dtype == DType::kF32) {
-    std::memcpy(out, bytes + first * 4, static_cast<size_t>(count) * 4);
-  } else if (!Info(job.b_dtype).quantized) {
-    for (int64_t j = 0; j < count; ++j) out[j] = LoadFloat(job.b_dtype, bytes, first + j);
-  } else {
-    for (int64_t b = 0; b < count / 32; ++b) {
-      BlockValues(UnpackBlock(job.b_dtype, bytes, first / 32 + b), HasMinimum(job.b_dtype),
-                  out + 32 * b);
+  if (!Info(job.b_dtype).quantized) {
+    lanes.widen(job.b_dtype, bytes + BytesFor(job.b_dtype, first), count, out);
+    return;
+  }
+  for (int64_t b = 0; b < count / 32; ++b) {
+    BlockValues(UnpackBlock(job.b_dtype, bytes, first / 32 + b), HasMinimum(job.b_dtype),
+                out + 32 * b);
+  }
+}
+
+// An a that is not row-major as groups [depth][kProductRows]: read row of memory by row of memory,
+// so that no line is read twice, however far apart the rows lie.
+void PackDown(const float* a, int64_t a_row_stride, int64_t a_col_stride, int64_t rows,
+              int64_t depth, float* packed) {
+  constexpr size_t kBytes = kProductRows * sizeof(float);
+  const int64_t whole = a_row_stride == 1 ? rows / kProductRows : 0;
+  for (int64_t l = 0; l < depth; ++l) {
+    const float* from = a + l * a_col_stride;
+    float* to = packed + l * kProductRows;
+    for (int64_t g = 0; g < whole; ++g) {
+      std::memcpy(to + g * kProductRows * depth, from + g * kProductRows, kBytes);
+    }
+    for (int64_t r = whole * kProductRows; r < rows; ++r) {
+      to[r / kProductRows * kProductRows * depth + r % kProductRows] = from[r * a_row_stride];
     }
   }
 }
 
-// Columns [column, column + kProductPanel) of rows [row, last) of c.
-void ProductBlock(const LaneKernels& lanes, const ProductJob& job, int64_t row, int64_t last,
-                  int64_t column, Arena& arena) {
+// How a product is cut into work items: blocks of rows of c by runs of panels.
+struct ProductCut {
+  int64_t rows = 0, panels = 0;
+
+  explicit ProductCut(const ProductJob& job)
+      : rows(job.b_dtype == DType::kF32 ? kRowBlock : kWidenedRowBlock),
+        panels(job.a_col_stride == 1 ? 1 : kPanelsOfBlock) {}
+  int64_t columns() const { return panels * kProductPanel; }
+  int64_t Items(const ProductJob& job) const {
+    return ((job.m + rows - 1) / rows) * ((job.n + columns() - 1) / columns());
+  }
+  // False when already as small as pays.
+  bool Halve() {
+    if (panels > 1) {
+      panels /= 2;
+    } else if (rows > 4 * kProductRows) {
+      rows = (rows / 2 + kProductRows - 1) / kProductRows * kProductRows;
+    } else {
+      return false;
+    }
+    return true;
+  }
+};
+
+// Work item `item` of a job.
+void ProductItem(const LaneKernels& lanes, const ProductJob& job, const ProductCut& cut,
+                 int64_t item, Arena& arena) {
   const Arena::Mark mark = arena.Save();
-  const int64_t n = std::min(kProductPanel, job.n - column);
+  const int64_t runs = (job.n + cut.columns() - 1) / cut.columns();
+  const int64_t row = item / runs * cut.rows;
+  const int64_t first = item % runs * cut.columns();
+  const int64_t last = std::min(job.n, first + cut.columns());
+  const bool down = job.a_col_stride != 1;
   auto* panel = arena.Allocate<float>(kDepth * kProductPanel);
   ProductPanel p = {.b = panel,
-                    .m = last - row,
-                    .n = n,
-                    .c = job.c + row * job.c_row_stride + column,
-                    .c_row_stride = job.c_row_stride,
-                    .scratch = arena.Allocate<float>(kDepth * kProductRows)};
-  if (job.k == 0 && !job.accumulate) {
-    for (int64_t i = 0; i < p.m; ++i) std::fill_n(p.c + i * p.c_row_stride, n, 0.0f);
-  }
-  for (int64_t l = 0; l < job.k; l += kDepth) {
+                    .b_row_stride = kProductPanel,
+                    .m = std::min(cut.rows, job.m - row),
+                    .c_row_stride = job.c_row_stride};
+  float* packed =
+      down ? arena.Allocate<float>((p.m + kProductRows - 1) / kProductRows * kProductRows * kDepth)
+           : nullptr;
+  for (int64_t l = 0; l < job.k || l == 0; l += kDepth) {
     p.k = std::min(kDepth, job.k - l);
-    for (int64_t i = 0; i < p.k; ++i) {
-      float* out = panel + i * kProductPanel;
-      RowOfB(job, l + i, column, n, out);
-      std::fill(out + n, out + kProductPanel, 0.0f);
-    }
+    p.accumulate = job.accumulate || l > 0;
     p.a = job.a + row * job.a_row_stride + l * job.a_col_stride;
+    p.a_group_stride = kProductRows * job.a_row_stride;
     p.a_row_stride = job.a_row_stride;
     p.a_col_stride = job.a_col_stride;
-    p.accumulate = job.accumulate || l > 0;
-    lanes.product_panel(p);
+    if (down) {
+      PackDown(p.a, job.a_row_stride, job.a_col_stride, p.m, p.k, packed);
+      p.a = packed;
+      p.a_group_stride = kProductRows * p.k;
+      p.a_row_stride = 1;
+      p.a_col_stride = kProductRows;
+    }
+    for (int64_t column = first; column < last; column += kProductPanel) {
+      p.n = std::min(kProductPanel, last - column);
+      p.c = job.c + row * job.c_row_stride + column;
+      for (int64_t i = 0; i < p.k; ++i) {
+        float* out = panel + i * kProductPanel;
+        RowOfB(lanes, job, l + i, column, p.n, out);
+        std::fill(out + p.n, out + kProductPanel, 0.0f);
+      }
+      lanes.product_panel(p);
+    }
   }
   arena.Rewind(mark);
-}
-
-void SerialProduct(const LaneKernels& lanes, const ProductJob& job, Arena& arena) {
-  for (int64_t column = 0; column < job.n; column += kProductPanel) {
-    ProductBlock(lanes, job, 0, job.m, column, arena);
-  }
-}
-
-int64_t Blocks(const ProductJob& job, int64_t rows) {
-  return ((job.m + rows - 1) / rows) * ((job.n + kProductPanel - 1) / kProductPanel);
 }
 
 // The gradients of one kv head of one sequence.
@@ -95,9 +144,9 @@ class HeadGradients {
     const int64_t keys = s_.first_position + s_.queries;
     k_t_ = Transposed(k_, f_.kv.k_row_stride, f_.qk_dim, keys);
     v_t_ = Transposed(v_, f_.kv.v_row_stride, f_.v_dim, keys);
-    keys_ = keys;
     p_ = arena_.Allocate<float>(kAttentionQueryBlock * kAttentionSpan);
     ds_ = arena_.Allocate<float>(kAttentionQueryBlock * kAttentionSpan);
+    panel_ = arena_.Allocate<float>(kAttentionSpan * kProductPanel);
     for (int64_t h = first_head_; h < first_head_ + group_; ++h) {
       for (int64_t i = 0; i < s_.queries; i += kAttentionQueryBlock) {
         Block(h, i, std::min(s_.queries, i + kAttentionQueryBlock));
@@ -107,31 +156,43 @@ class HeadGradients {
   }
 
  private:
-  // [dim, keys]
+  // Span by span [dim][kAttentionSpan].
   float* Transposed(const float* rows, int64_t stride, int64_t dim, int64_t keys) {
-    auto* out = arena_.Allocate<float>(dim * keys);
-    for (int64_t t = 0; t < keys; ++t) {
-      for (int64_t d = 0; d < dim; ++d) out[d * keys + t] = rows[t * stride + d];
+    const int64_t spans = (keys + kAttentionSpan - 1) / kAttentionSpan;
+    auto* out = arena_.Allocate<float>(spans * dim * kAttentionSpan);
+    for (int64_t i = 0; i < spans; ++i) {
+      const float* first = rows + i * kAttentionSpan * stride;
+      KeySpan span;
+      span.count = std::min(kAttentionSpan, keys - i * kAttentionSpan);
+      span.k_row_stride = stride;
+      for (int64_t g = 0; g * kAttentionPageUnit < span.count; ++g) {
+        span.k[g] = first + g * kAttentionPageUnit * stride;
+      }
+      lanes_.transpose_keys(span, dim, out + i * dim * kAttentionSpan);
     }
     return out;
   }
 
-  void Multiply(const float* a, int64_t a_row, int64_t a_col, const float* b, int64_t b_row,
-                int64_t m, int64_t n, int64_t k, float* c, int64_t c_row, bool accumulate) {
-    SerialProduct(lanes_,
-                  {.a = a,
-                   .a_row_stride = a_row,
-                   .a_col_stride = a_col,
-                   .b = reinterpret_cast<const std::byte*>(b),
-                   .b_dtype = DType::kF32,
-                   .b_row_bytes = b_row * 4,
-                   .m = m,
-                   .n = n,
-                   .k = k,
-                   .c = c,
-                   .c_row_stride = c_row,
-                   .accumulate = accumulate},
-                  arena_);
+  // p.n columns, p.k <= kAttentionSpan. `padded`: b's rows may be read up to a multiple of 16.
+  void Multiply(ProductPanel p, bool padded) {
+    p.a_group_stride = kProductRows * p.a_row_stride;
+    if (padded || p.n % 16 == 0) return lanes_.product_panel(p);
+    const float* b = p.b;
+    const int64_t stride = p.b_row_stride;
+    const int64_t columns = p.n;
+    float* c = p.c;
+    for (int64_t at = 0; at < columns; at += kProductPanel) {
+      p.n = std::min(kProductPanel, columns - at);
+      for (int64_t l = 0; l < p.k; ++l) {
+        std::memcpy(panel_ + l * kProductPanel, b + l * stride + at,
+                    static_cast<size_t>(p.n) * sizeof(float));
+        std::fill(panel_ + l * kProductPanel + p.n, panel_ + (l + 1) * kProductPanel, 0.0f);
+      }
+      p.b = panel_;
+      p.b_row_stride = kProductPanel;
+      p.c = c + at;
+      lanes_.product_panel(p);
+    }
   }
 
   void Block(int64_t h, int64_t first, int64_t last) {
@@ -153,23 +214,74 @@ class HeadGradients {
     const int64_t o_row = f_.n_heads * f_.v_dim;
     const float* q = f_.q + at * f_.qk_dim;
     const float* dout = args_.dout + at * f_.v_dim;
-    Multiply(q, q_row, 1, k_t_ + begin, keys_, queries, count, f_.qk_dim, p_, count, false);
-    Multiply(dout, o_row, 1, v_t_ + begin, keys_, queries, count, f_.v_dim, ds_, count, false);
+    Multiply({.a = q,
+              .a_row_stride = q_row,
+              .a_col_stride = 1,
+              .b = k_t_ + begin * f_.qk_dim,
+              .b_row_stride = kAttentionSpan,
+              .m = queries,
+              .n = count,
+              .k = f_.qk_dim,
+              .c = p_,
+              .c_row_stride = kAttentionSpan},
+             true);
+    Multiply({.a = dout,
+              .a_row_stride = o_row,
+              .a_col_stride = 1,
+              .b = v_t_ + begin * f_.v_dim,
+              .b_row_stride = kAttentionSpan,
+              .m = queries,
+              .n = count,
+              .k = f_.v_dim,
+              .c = ds_,
+              .c_row_stride = kAttentionSpan},
+             true);
     for (int64_t i = 0; i < queries; ++i) {
       const int64_t seen = std::clamp<int64_t>(s_.first_position + first + i + 1 - begin, 0, count);
-      lanes_.softmax_gradient(p_ + i * count, ds_ + i * count, seen, f_.scale,
-                              f_.lse[at + i * f_.n_heads], delta[i]);
-      std::fill(p_ + i * count + seen, p_ + (i + 1) * count, 0.0f);
-      std::fill(ds_ + i * count + seen, ds_ + (i + 1) * count, 0.0f);
+      float* p = p_ + i * kAttentionSpan;
+      float* ds = ds_ + i * kAttentionSpan;
+      lanes_.softmax_gradient(p, ds, seen, f_.scale, f_.lse[at + i * f_.n_heads], delta[i]);
+      std::fill(p + seen, p + count, 0.0f);
+      std::fill(ds + seen, ds + count, 0.0f);
     }
     const int64_t k_stride = f_.kv.k_row_stride;
     const int64_t v_stride = f_.kv.v_row_stride;
-    Multiply(p_, 1, count, dout, o_row, count, f_.v_dim, queries, dv_ + begin * v_stride, v_stride,
-             true);
-    Multiply(ds_, 1, count, q, q_row, count, f_.qk_dim, queries, dk_ + begin * k_stride, k_stride,
-             true);
-    Multiply(ds_, count, 1, k_ + begin * k_stride, k_stride, queries, f_.qk_dim, count,
-             args_.dq + at * f_.qk_dim, q_row, true);
+    Multiply({.a = p_,
+              .a_row_stride = 1,
+              .a_col_stride = kAttentionSpan,
+              .b = dout,
+              .b_row_stride = o_row,
+              .m = count,
+              .n = f_.v_dim,
+              .k = queries,
+              .c = dv_ + begin * v_stride,
+              .c_row_stride = v_stride,
+              .accumulate = true},
+             false);
+    Multiply({.a = ds_,
+              .a_row_stride = 1,
+              .a_col_stride = kAttentionSpan,
+              .b = q,
+              .b_row_stride = q_row,
+              .m = count,
+              .n = f_.qk_dim,
+              .k = queries,
+              .c = dk_ + begin * k_stride,
+              .c_row_stride = k_stride,
+              .accumulate = true},
+             false);
+    Multiply({.a = ds_,
+              .a_row_stride = kAttentionSpan,
+              .a_col_stride = 1,
+              .b = k_ + begin * k_stride,
+              .b_row_stride = k_stride,
+              .m = queries,
+              .n = f_.qk_dim,
+              .k = count,
+              .c = args_.dq + at * f_.qk_dim,
+              .c_row_stride = q_row,
+              .accumulate = true},
+             false);
   }
 
   const LaneKernels& lanes_;
@@ -179,29 +291,35 @@ class HeadGradients {
   Arena& arena_;
   const float *k_, *v_;
   float *dk_, *dv_;
-  int64_t group_, first_head_, keys_ = 0;
-  float *k_t_ = nullptr, *v_t_ = nullptr, *p_ = nullptr, *ds_ = nullptr;
+  int64_t group_, first_head_;
+  float *k_t_ = nullptr, *v_t_ = nullptr;  // transposed, see Transposed
+  float *p_ = nullptr, *ds_ = nullptr;     // [kAttentionQueryBlock][kAttentionSpan]
+  float* panel_ = nullptr;                 // rows of b that end within a register
 };
 
 }  // namespace
 
 void CpuBackend::Product(Context& cx, std::span<const ProductJob> jobs) const {
-  // Smaller blocks when there would be fewer than a few for each thread.
-  int64_t rows = kRowBlock;
+  const Arena::Mark mark = cx.shared.Save();
+  auto* cuts = cx.shared.Allocate<ProductCut>(static_cast<int64_t>(jobs.size()));
+  for (size_t j = 0; j < jobs.size(); ++j) new (&cuts[j]) ProductCut(jobs[j]);
   const auto count = [&] {
     int64_t all = 0;
-    for (const ProductJob& job : jobs) all += Blocks(job, rows);
+    for (size_t j = 0; j < jobs.size(); ++j) all += cuts[j].Items(jobs[j]);
     return all;
   };
-  while (rows > 4 * kProductRows && count() < 4 * cx.pool->threads()) rows /= 2;
+  // Smaller items when there would be fewer than a few for each thread.
+  const int threads = cx.pool->threads();
+  for (bool more = threads > 1; more && count() < 4 * threads;) {
+    more = false;
+    for (size_t j = 0; j < jobs.size(); ++j) more |= cuts[j].Halve();
+  }
   cx.pool->ParallelFor(count(), [&](int64_t i, int worker) {
-    const ProductJob* job = jobs.data();
-    while (i >= Blocks(*job, rows)) i -= Blocks(*job++, rows);
-    const int64_t panels = (job->n + kProductPanel - 1) / kProductPanel;
-    const int64_t row = i / panels * rows;
-    ProductBlock(*lanes_, *job, row, std::min(job->m, row + rows), i % panels * kProductPanel,
-                 cx.worker[static_cast<size_t>(worker)]);
+    size_t j = 0;
+    for (; i >= cuts[j].Items(jobs[j]); ++j) i -= cuts[j].Items(jobs[j]);
+    ProductItem(*lanes_, jobs[j], cuts[j], i, cx.worker[static_cast<size_t>(worker)]);
   });
+  cx.shared.Rewind(mark);
 }
 
 void CpuBackend::RmsNormBackward(Context& cx, const RmsNormBackwardArgs& args) const {
@@ -306,8 +424,7 @@ double CpuBackend::SumOfSquares(Context& cx, const float* x, int64_t n) const {
   Chunked(cx, chunks, kSumChunk, [&](int64_t first, int64_t last) {
     for (int64_t i = first; i < last; ++i) {
       const int64_t begin = i * kSumChunk;
-      // Doubles in the reference's order; memory is the limit.
-      partial[i] = RefBackend().SumOfSquares(cx, x + begin, std::min(kSumChunk, n - begin));
+      partial[i] = lanes_->sum_of_squares(x + begin, std::min(kSumChunk, n - begin));
     }
   });
   double total = 0;

@@ -37,6 +37,7 @@ const LaneKernels& Table() {
       .log_sum_exp = LogSumExp,
       .quantize_block = QuantizeBlock,
       .product_panel = ProductPanelRows,
+      .widen = Widen,
       .dot = Dot,
       .rms_norm_backward_rows = RmsNormBackwardRows,
       .rms_norm_backward_columns = RmsNormBackwardColumns,
@@ -46,6 +47,7 @@ const LaneKernels& Table() {
       .negative_entropy = NegativeEntropy,
       .log_probs_backward = LogProbsBackwardRow,
       .adam_w = AdamW,
+      .sum_of_squares = SumOfSquares,
       .read = Read,
       .multiply_add = MultiplyAdd,
   };

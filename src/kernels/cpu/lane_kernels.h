@@ -52,18 +52,21 @@ struct SpanState {
   float sum = 0;
 };
 
-// Rows [0, m) of one panel of columns of a product: c (+)= a b, b packed as [k][kProductPanel].
-inline constexpr int64_t kProductPanel = 64;
-inline constexpr int64_t kProductRows = 6;  // of c in registers
+// Rows [0, m) of one panel of columns of a product: c (+)= a b. Rows of a come in groups of
+// kProductRows: value (r, l) of group g lies at g * a_group_stride + r * a_row_stride + l *
+// a_col_stride; one of a_row_stride and a_col_stride is 1. Rows of b may be read up to the next
+// multiple of 16 columns.
+inline constexpr int64_t kProductPanel = 64;  // most columns that pay in one panel
+inline constexpr int64_t kProductRows = 6;    // of c in registers
 struct ProductPanel {
   const float* a = nullptr;
-  int64_t a_row_stride = 0, a_col_stride = 0;
-  const float* b = nullptr;  // 64-byte aligned
+  int64_t a_group_stride = 0, a_row_stride = 0, a_col_stride = 0;
+  const float* b = nullptr;
+  int64_t b_row_stride = 0;
   int64_t m = 0, n = 0, k = 0;
   float* c = nullptr;
   int64_t c_row_stride = 0;
   bool accumulate = false;
-  float* scratch = nullptr;  // [k, kProductRows]
 };
 
 struct LaneKernels {
@@ -92,6 +95,7 @@ struct LaneKernels {
 
   // Backward; see ref/ref_backward.cc.
   void (*product_panel)(const ProductPanel&);
+  void (*widen)(DType dtype, const std::byte* x, int64_t n, float* y);  // float types
   float (*dot)(const float* a, const float* b, int64_t n);  // lane sum of fma(a, b, lane)
   void (*rms_norm_backward_rows)(const RmsNormBackwardArgs&, int64_t first_row, int64_t last_row,
                                  float* scales);
@@ -106,6 +110,7 @@ struct LaneKernels {
   void (*log_probs_backward)(float* x, int64_t n, float inverse_temperature, float lse,
                              float dlogprob, bool with_entropy, float dentropy, float entropy);
   void (*adam_w)(const AdamWArgs&, int64_t first, int64_t last);
+  double (*sum_of_squares)(const float* x, int64_t n);  // one chunk: a lane sum in double
 
   // Backend::Run's kRead and kFma.
   double (*read)(const std::byte* memory, int64_t bytes);
