@@ -1,4 +1,5 @@
 // A tokenizer of given symbols: each word and each character is one token. What tiny models read.
+// Words in angle brackets are tags: added tokens, which a user's text cannot forge.
 #ifndef AHA_TRAIN_SYMBOLS_H_
 #define AHA_TRAIN_SYMBOLS_H_
 
