@@ -20,6 +20,7 @@ void AddScore(CLI::App& app, Command* run);
 void AddBench(CLI::App& app, Command* run);
 void AddTrain(CLI::App& app, Command* run);
 void AddEval(CLI::App& app, Command* run);
+void AddRuns(CLI::App& app, Command* run);
 void AddModels(CLI::App& app, Command* run);
 
 }  // namespace aha::cli
