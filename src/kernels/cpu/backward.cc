@@ -12,10 +12,10 @@
 namespace aha::kernels::cpu {
 namespace {
 
-// Rows of c and depth of k that one packed panel of b serves; both stay in the second cache. A b
-// that is dear to widen serves more rows.
-constexpr int64_t kRowBlock = 192;
-constexpr int64_t kWidenedRowBlock = 960;
+// Rows of c and depth of k that one packed panel of b serves. A row-major a streams past the panel
+// and many rows share it; a packed a stays in the second cache.
+constexpr int64_t kRowBlock = 960;
+constexpr int64_t kPackedRowBlock = 192;
 constexpr int64_t kDepth = 256;
 // Rows of logits a thread takes at once.
 constexpr int64_t kLogProbRows = 16;
@@ -59,7 +59,7 @@ struct ProductCut {
   int64_t rows = 0, panels = 0;
 
   explicit ProductCut(const ProductJob& job)
-      : rows(job.b_dtype == DType::kF32 ? kRowBlock : kWidenedRowBlock),
+      : rows(job.a_col_stride == 1 ? kRowBlock : kPackedRowBlock),
         panels(job.a_col_stride == 1 ? 1 : kPanelsOfBlock) {}
   int64_t columns() const { return panels * kProductPanel; }
   int64_t Items(const ProductJob& job) const {
