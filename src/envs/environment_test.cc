@@ -8,7 +8,6 @@
 #include <set>
 
 #include "base/files.h"
-#include "envs/countdown.h"
 #include "envs/expression.h"
 #include "envs/jsonl.h"
 
@@ -84,51 +83,6 @@ TEST(ParityText, HasTheShareOfLongTraces) {
   EXPECT_NEAR(thinks / 4000.0, 0.2, 4 * std::sqrt(0.2 * 0.8 / 4000));
 }
 
-class CountdownGrade : public testing::Test {
- protected:
-  double Correct(const std::string& text) {
-    const Problem p{.prompt = "", .meta = {{"numbers", {9, 7, 8}}, {"target", 10}}};
-    return env_->Grade(p, text)->correct;
-  }
-  double Answer(const std::string& answer) { return Correct("<answer>" + answer + "</answer>"); }
-  std::unique_ptr<Environment> env_ = Make({{"name", "countdown"}});
-};
-
-TEST_F(CountdownGrade, TakesWhatIsRight) {
-  EXPECT_EQ(Answer("(8-7)+9"), 1);
-  EXPECT_EQ(Answer("9 + ( 8 - 7 )"), 1);
-  EXPECT_EQ(Answer("9-7+8"), 1);
-  EXPECT_EQ(Correct("<think>\n8-7=1: 1+9=10 yes</think><answer>(8-7)+9</answer>\n"), 1);
-  EXPECT_EQ(Answer("9+8"), 0);
-}
-
-TEST_F(CountdownGrade, NumberUsedTwice) { EXPECT_EQ(Answer("9+8-7+7-7"), 0); }
-TEST_F(CountdownGrade, NumberLeftOut) { EXPECT_EQ(Answer("9+8-7-0"), 0); }
-TEST_F(CountdownGrade, TheTargetItself) { EXPECT_EQ(Answer("10"), 0); }
-TEST_F(CountdownGrade, SeveralAnswers) {
-  EXPECT_EQ(Correct("<answer>9+8+7</answer><answer>(8-7)+9</answer>"), 0);
-  EXPECT_EQ(Correct("<answer>(8-7)+9</answer><answer>9+8+7</answer>"), 0);
-  EXPECT_EQ(Correct("<answer><answer>(8-7)+9</answer></answer>"), 0);
-  EXPECT_EQ(Answer("(8-7)+9 or 9+8+7"), 0);
-  EXPECT_EQ(Answer("(8-7)+9=10"), 0);
-}
-TEST_F(CountdownGrade, AnswerInsideTheThought) {
-  EXPECT_EQ(Correct("<think><answer>(8-7)+9</answer>"), 0);
-  EXPECT_EQ(Correct("<think><answer>(8-7)+9</answer></think>"), 0);
-  EXPECT_EQ(Correct("<answer>(8-7)+9</answer><think></think>"), 0);
-}
-TEST_F(CountdownGrade, StrangeArithmetic) {
-  for (const char* text : {"9+8−7", "９+8-7", "9+-7+8", "1e1", "9+8-7//1", "", "()", "(", "9+",
-                           "9/0*8*7", "99999999999999999999999", "9+8-7)", "0x9+8-7"}) {
-    EXPECT_EQ(Answer(text), 0) << text;
-  }
-}
-TEST_F(CountdownGrade, HugeTextsEndAtOnce) {
-  EXPECT_EQ(Answer(std::string(100'000, '(')), 0);
-  EXPECT_EQ(Answer(std::string(1'000'000, '9')), 0);
-  EXPECT_EQ(Correct(std::string(1'000'000, '<')), 0);
-}
-
 TEST(Expression, IsExact) {
   const auto value = [](const char* text) {
     const Result<Expression> e = EvaluateExpression(text);
@@ -139,56 +93,6 @@ TEST(Expression, IsExact) {
   EXPECT_EQ(value("2-3*4"), (Rational{-10, 1}));
   EXPECT_EQ(value("8-4-2"), (Rational{2, 1}));
   EXPECT_EQ(value("999999999999*999999999999*9999"), (Rational{-777, 1}));
-}
-
-TEST(CountdownText, DocumentsAreWhatTheyClaim) {
-  const auto text = MakeDocumentSource({{"name", "countdown-text"}});
-  ASSERT_TRUE(text.ok()) << text.status().message();
-  const auto env = Make({{"name", "countdown"}});
-  std::map<char, int> kinds;
-  int questions_that_think = 0, note_hits = 0;
-  for (uint64_t i = 0; i < 4000; ++i) {
-    const Document d = (*text)->Get(5, i);
-    const std::string prompt = d.segments[0].text;
-    ++kinds[prompt[0]];
-    const std::string reply = TextOf({{d.segments.begin() + 1, d.segments.end()}});
-    if (prompt[0] == 'C') continue;
-    const Reply parts = SplitReply(reply);
-    const std::string_view answer = OnlyAnswer(parts.answer);
-    ASSERT_TRUE(EvaluateExpression(answer).ok()) << prompt << reply;
-    std::vector<int64_t> numbers;
-    int64_t target = 0;
-    int64_t n[3];
-    ASSERT_EQ(std::sscanf(prompt.c_str() + 3, "%ld %ld %ld to %ld", &n[0], &n[1], &n[2], &target),
-              4);
-    numbers.assign(n, n + 3);
-    const TraceStats t = ReadTrace(parts.thought, numbers, target);
-    EXPECT_EQ(t.right, t.statements) << reply;
-    EXPECT_EQ(t.legal, t.attempts) << prompt << reply;
-    EXPECT_EQ(t.false_rejects + t.false_accepts, 0) << reply;
-    if (t.hits > 0) {
-      const Problem p{.prompt = prompt, .meta = {{"numbers", numbers}, {"target", target}}};
-      EXPECT_EQ(env->Grade(p, reply)->correct, 1) << prompt << reply;
-    }
-    if (prompt[0] == 'Q') questions_that_think += parts.thinks;
-    if (prompt[0] == 'N') note_hits += t.hits > 0;
-  }
-  EXPECT_NEAR(kinds['Q'], 1600, 130);  // four standard deviations
-  EXPECT_NEAR(kinds['N'], 2000, 130);
-  EXPECT_NEAR(questions_that_think / static_cast<double>(kinds['Q']), 0.2, 0.04);
-  EXPECT_GT(note_hits, kinds['N'] / 2);
-}
-
-TEST(ReadTrace, SeesMistakes) {
-  const TraceStats t =
-      ReadTrace("\n9*7=63: 63+8=70 no, 63-8=55 yes\n8-7=1: 1+9=10 no, 1+5=6 no, ", {9, 7, 8}, 10);
-  EXPECT_EQ(t.attempts, 4);
-  EXPECT_EQ(t.statements, 6);
-  EXPECT_EQ(t.right, 5);
-  EXPECT_EQ(t.legal, 3);
-  EXPECT_EQ(t.hits, 1);
-  EXPECT_EQ(t.false_rejects, 1);
-  EXPECT_EQ(t.false_accepts, 1);
 }
 
 TEST(Jsonl, ReadsProblemsAndNamesBrokenLines) {
