@@ -21,6 +21,7 @@ void AddBench(CLI::App& app, Command* run);
 void AddTrain(CLI::App& app, Command* run);
 void AddEval(CLI::App& app, Command* run);
 void AddRuns(CLI::App& app, Command* run);
+void AddVerify(CLI::App& app, Command* run);
 void AddModels(CLI::App& app, Command* run);
 
 }  // namespace aha::cli

@@ -35,6 +35,7 @@ int main(int argc, char** argv) {
   aha::cli::AddTrain(app, &run);
   aha::cli::AddEval(app, &run);
   aha::cli::AddRuns(app, &run);
+  aha::cli::AddVerify(app, &run);
   aha::cli::AddTokenize(app, &run);
   aha::cli::AddScore(app, &run);
   try {

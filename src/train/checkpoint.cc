@@ -71,6 +71,16 @@ Status WriteModelFolder(const ModelFiles& files, const TokenizerFiles& tokenizer
   return OkStatus();
 }
 
+Result<std::string> HashOfWeights(const ModelFiles& files) {
+  Sha256 sha;
+  for (const std::string& name : files.names()) {
+    AHA_ASSIGN_OR_RETURN(const ConstView view, files.Find(name));
+    sha.Add(name + " " + view.shape.ToString() + "\n");
+    sha.Add({reinterpret_cast<const char*>(view.data), static_cast<size_t>(view.bytes())});
+  }
+  return sha.Hex();
+}
+
 Status WriteCheckpoint(Learner& learner, const TokenizerFiles& tokenizer,
                        const CheckpointContents& contents, const fs::path& folder) {
   const fs::path partial = folder.parent_path() / (kPartial + folder.filename().string());
@@ -93,7 +103,7 @@ Status WriteCheckpoint(Learner& learner, const TokenizerFiles& tokenizer,
     AHA_ASSIGN_OR_RETURN(state["model_sha256"], Sha256OfFile(partial / "model.safetensors"));
     AHA_ASSIGN_OR_RETURN(state["trainer_sha256"], Sha256OfFile(partial / "trainer.safetensors"));
     Json provenance = contents.provenance;
-    provenance["weights_sha256"] = learner.Hash();
+    AHA_ASSIGN_OR_RETURN(provenance["weights_sha256"], HashOfWeights(learner.files()));
     AHA_RETURN_IF_ERROR(
         WriteFileAtomic(partial / "provenance.json", DumpJson(provenance, 2) + "\n"));
     return WriteFileAtomic(partial / "state.json", DumpJson(state, 2) + "\n");

@@ -24,6 +24,9 @@ struct TokenizerFiles {
 Status WriteModelFolder(const ModelFiles& files, const TokenizerFiles& tokenizer,
                         const std::filesystem::path& folder);
 
+// sha256 over names, shapes and bytes of all weights, in order of names.
+Result<std::string> HashOfWeights(const ModelFiles& files);
+
 struct CheckpointContents {
   Json state;  // of the run
   Json provenance;

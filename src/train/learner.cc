@@ -4,7 +4,6 @@
 #include <cmath>
 
 #include "base/portable_math.h"
-#include "library/sha256.h"
 #include "ops/log_probs.h"
 #include "ops/rows.h"
 
@@ -225,16 +224,6 @@ void Learner::ResetOptimizer() {
     std::fill(m.m.begin(), m.m.end(), 0.0f);
     std::fill(m.v.begin(), m.v.end(), 0.0f);
   }
-}
-
-std::string Learner::Hash() const {
-  Sha256 sha;
-  for (const std::string& name : files_.names()) {
-    const ConstView view = files_.Find(name).value();
-    sha.Add(name + " " + view.shape.ToString() + "\n");
-    sha.Add({reinterpret_cast<const char*>(view.data), static_cast<size_t>(view.bytes())});
-  }
-  return sha.Hex();
 }
 
 }  // namespace aha

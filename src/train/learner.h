@@ -78,9 +78,6 @@ class Learner {
   // A stage begins: moments and step count start anew.
   void ResetOptimizer();
 
-  // sha256 over names, shapes and bytes of all weights, in order of names.
-  std::string Hash() const;
-
   // What a checkpoint must hold beside the weights.
   struct Moments {
     std::string name;

@@ -195,8 +195,10 @@ Status Run::Resume() {
                                  get("metrics_bytes", &metrics), get("samples_bytes", &samples)}) {
       if (!status.ok()) return status.Within((last / "state.json").string());
     }
-    metrics_bytes = static_cast<uint64_t>(metrics);
-    samples_bytes = static_cast<uint64_t>(samples);
+    if (options_.replay_until == 0) {  // a replay's own files begin empty
+      metrics_bytes = static_cast<uint64_t>(metrics);
+      samples_bytes = static_cast<uint64_t>(samples);
+    }
     AHA_ASSIGN_OR_RETURN(state_.best, GetDouble(*read, "best"));
     AHA_ASSIGN_OR_RETURN(state_.best_checkpoint, GetString(*read, "best_checkpoint"));
     last_checkpoint_ = last.filename().string();
@@ -303,13 +305,13 @@ Status Run::GoStage(const Stage& stage) {
   const int64_t every = std::holds_alternative<RlRecipe>(stage.what)
                             ? recipe_.eval.every
                             : recipe_.eval.supervised_every;
-  while (state_.step < steps) {
+  while (state_.step < steps && !Replayed()) {
     if (parts_.Stopped()) return Cancelled("stopped");
     const double start = Now();
     Json line = {
         {"stage", stage.name}, {"step", state_.step + 1}, {"total_step", state_.total_step + 1}};
     // A stage's first line also says how good the model was before it.
-    if (state_.step == 0 && std::holds_alternative<RlRecipe>(stage.what)) {
+    if (state_.step == 0 && !Replays() && std::holds_alternative<RlRecipe>(stage.what)) {
       Json before;
       AHA_RETURN_IF_ERROR(Evaluated(&before));
       for (const auto& [key, value] : before.items()) line["base_" + key] = value;
@@ -327,13 +329,14 @@ Status Run::GoStage(const Stage& stage) {
     line["num_tokens"] = state_.tokens;
     const bool last = state_.step == steps;
     const bool evaluate = every > 0 && state_.step % every == 0;
-    if (evaluate || last) AHA_RETURN_IF_ERROR(Evaluated(&line));
+    if ((evaluate || last) && !Replays()) AHA_RETURN_IF_ERROR(Evaluated(&line));
     const double seconds = Now() - start;
     line["step_time"] = seconds;
     line["tokens_per_second"] = line.value("step_tokens", 0.0) / seconds;
     line["time"] = Now();
     AHA_RETURN_IF_ERROR(metrics_.Append(line));
     if (options_.on_step) options_.on_step(line);
+    if (Replays()) continue;
     const std::string& metric = recipe_.checkpoint.keep_best;
     if (!metric.empty() && line.contains(metric) && line[metric].get<double>() > state_.best) {
       state_.best = line[metric].get<double>();
@@ -359,6 +362,11 @@ Result<RunEnd> Run::Go() {
                                             ? ""
                                             : "; the last good checkpoint is " + last_checkpoint_));
     }
+    if (Replayed()) {
+      AHA_RETURN_IF_ERROR(Checkpoint());
+      AHA_ASSIGN_OR_RETURN(const std::string hash, HashOfWeights(parts_.learner->files()));
+      return RunEnd{.finished = true, .weights_sha256 = hash};
+    }
     ++state_.stage;
     state_.step = 0;
     state_.cursor = 0;
@@ -366,11 +374,14 @@ Result<RunEnd> Run::Go() {
   const fs::path final_folder = options_.out / "final";
   AHA_RETURN_IF_ERROR(
       WriteModelFolder(parts_.learner->files(), parts_.tokenizer_files, final_folder));
+  AHA_ASSIGN_OR_RETURN(const std::string hash, HashOfWeights(parts_.learner->files()));
+  Json provenance = Provenance();
+  provenance["weights_sha256"] = hash;
   AHA_RETURN_IF_ERROR(
-      WriteFileAtomic(final_folder / "provenance.json", DumpJson(Provenance(), 2) + "\n"));
+      WriteFileAtomic(final_folder / "provenance.json", DumpJson(provenance, 2) + "\n"));
   AHA_ASSIGN_OR_RETURN(const std::vector<Json> lines, ReadLines(options_.out / "metrics.jsonl"));
   AHA_RETURN_IF_ERROR(WriteTensorBoard(lines, options_.out / "tensorboard"));
-  return RunEnd{.finished = true, .weights_sha256 = parts_.learner->Hash()};
+  return RunEnd{.finished = true, .weights_sha256 = hash};
 }
 
 int64_t Run::parameters() const { return parts_.learner->trained_parameters(); }

@@ -33,6 +33,9 @@ struct RunOptions {
   std::function<bool()> stop;                     // asked between pieces of work; may be empty
   std::function<void(const Json& line)> on_step;  // each line of metrics.jsonl
   std::function<void(const std::string&)> say;    // what happens between steps
+  // > 0: only to do steps again, up to this one of all stages: nothing is evaluated, one checkpoint
+  // is written, at the end.
+  int64_t replay_until = 0;
 };
 
 struct RunEnd {
@@ -86,6 +89,7 @@ class Run {
 
   int64_t parameters() const;
   int64_t total_steps() const;
+  int64_t steps_done() const { return state_.total_step; }
 
  private:
   struct State {
@@ -104,6 +108,8 @@ class Run {
   Status MakeTokenizer();
   Status Resume();
   Status GoStage(const Stage& stage);
+  bool Replays() const { return options_.replay_until > 0; }
+  bool Replayed() const { return Replays() && state_.total_step == options_.replay_until; }
   Status Evaluated(Json* line);
   Status Checkpoint();
   Json Provenance() const;
