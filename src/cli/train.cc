@@ -113,7 +113,9 @@ void PrintPlan(const Recipe& recipe, const Run& run) {
   for (const Stage& stage : recipe.stages) {
     double tokens = 0;
     double flops = 0;
-    if (const auto* s = std::get_if<SupervisedRecipe>(&stage.what)) {
+    const auto* s = std::get_if<SupervisedRecipe>(&stage.what);
+    if (const auto* d = std::get_if<DistillRecipe>(&stage.what)) s = &d->sft;
+    if (s != nullptr) {
       tokens = static_cast<double>(s->steps) * static_cast<double>(s->batch_tokens);
       flops = 6 * parameters * tokens;
     } else if (const auto* rl = std::get_if<RlRecipe>(&stage.what)) {

@@ -85,11 +85,15 @@ void ReadDistill(Section& s, DistillRecipe* r) {
   s.Read("teacher", &r->teacher);
   s.Read("problems", &r->problems, 1, 1 << 24);
   s.Read("samples", &r->samples, 1, 4096);
+  r->keep = r->samples;
+  s.Read("keep", &r->keep, 1, 4096);
   s.Read("temperature", &r->temperature, 0, 100);
   s.Read("top_p", &r->top_p, 1e-6, 1);
   s.Read("max_completion", &r->max_completion, 1, 1 << 24);
   ReadSupervised(s, &r->sft);
   if (r->teacher.empty()) s.Fail(InvalidArgument("distill: teacher is missing (a model's path)"));
+  if (!r->sft.data.is_null())
+    s.Fail(InvalidArgument("distill: its data are the teacher's answers"));
 }
 
 Result<Stage> ReadStage(const Json* table, const std::string& name, std::string kind) {

@@ -87,11 +87,12 @@ struct RlRecipe {
   OptimizerRecipe optimizer;
 };
 
-// Learning from a teacher's correct samples.
+// Learning from a teacher's right answers to the task's training problems.
 struct DistillRecipe {
   std::string teacher;
   int64_t problems = 1024;
   int64_t samples = 4;
+  int64_t keep = 4;  // at most so many different right answers to a problem
   double temperature = 0.6, top_p = 0.95;
   int64_t max_completion = 512;
   SupervisedRecipe sft;

@@ -113,13 +113,8 @@ class Reinforcement : public StageRunner {
   Status MakeEngine(const std::vector<std::vector<int32_t>>& prompts, int64_t cap) {
     int64_t longest = 0;
     for (const auto& p : prompts) longest = std::max(longest, static_cast<int64_t>(p.size()));
-    const ops::KvLayout& kv = parts_.learner->model().info().kv;
-    const int64_t row_bytes =
-        4 * (kv.k_width() + kv.v_width()) * parts_.learner->model().info().layers;
-    // All samples at once, if a gigabyte holds them; the scheduler copes with less.
-    const int64_t rows =
-        std::min(recipe_.prompts * recipe_.samples * (cap + longest + 32),
-                 std::max<int64_t>((int64_t{1} << 30) / row_bytes, cap + longest + 64));
+    const int64_t rows = CacheTokens(parts_.learner->model().info(),
+                                     recipe_.prompts * recipe_.samples, cap + longest);
     if (engine_ == nullptr || rows > engine_rows_) {
       AHA_ASSIGN_OR_RETURN(engine_, Engine::Create(&parts_.learner->model(), parts_.engine_cx.get(),
                                                    {.cache_tokens = rows}));

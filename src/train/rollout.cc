@@ -1,5 +1,6 @@
 #include "train/rollout.h"
 
+#include <algorithm>
 #include <map>
 
 #include "base/rng.h"
@@ -38,6 +39,13 @@ class Collector : public RequestListener {
 };
 
 }  // namespace
+
+int64_t CacheTokens(const ModelInfo& info, int64_t sequences, int64_t longest) {
+  const int64_t row_bytes = 4 * (info.kv.k_width() + info.kv.v_width()) * info.layers;
+  const int64_t margin = 64;  // pages are whole
+  return std::min(sequences * (longest + margin),
+                  std::max((int64_t{1} << 30) / row_bytes, longest + margin));
+}
 
 Result<std::vector<std::vector<Completion>>> Rollout(Engine& engine,
                                                      std::span<const std::vector<int32_t>> prompts,

@@ -28,6 +28,10 @@ struct RolloutOptions {
   uint64_t first_stream = 0;
 };
 
+// Rows of a cache that holds so many sequences at once, each `longest`, if a gigabyte holds them;
+// the scheduler copes with less.
+int64_t CacheTokens(const ModelInfo& info, int64_t sequences, int64_t longest);
+
 // All prompts batched; result[prompt][sample]. `stop` is asked between engine steps and ends all
 // with Cancelled. Errors: what the engine refuses; logits that are not finite.
 Result<std::vector<std::vector<Completion>>> Rollout(Engine& engine,

@@ -132,11 +132,11 @@ Status Run::MakeParts() {
   parts_.engine_cx =
       std::make_unique<ops::Context>(options_.backend, parts_.pool.get(), ops::Numerics::kPortable);
   for (const Stage& stage : recipe_.stages) {
-    if (std::holds_alternative<DistillRecipe>(stage.what)) {
-      return InvalidArgument("[{}] kind distill is not built yet", stage.name);
-    }
-    if (std::holds_alternative<RlRecipe>(stage.what) && parts_.task == nullptr) {
+    if (!std::holds_alternative<SupervisedRecipe>(stage.what) && parts_.task == nullptr) {
       return InvalidArgument("[{}] needs a [task]", stage.name);
+    }
+    if (const auto* d = std::get_if<DistillRecipe>(&stage.what)) {
+      AHA_RETURN_IF_ERROR(CheckDistill(parts_, *d).Within("[" + stage.name + "]"));
     }
   }
   return ParseSplit(recipe_.eval.split).status();
@@ -293,6 +293,8 @@ Status Run::GoStage(const Stage& stage) {
   std::unique_ptr<StageRunner> runner;
   if (const auto* s = std::get_if<SupervisedRecipe>(&stage.what)) {
     AHA_ASSIGN_OR_RETURN(runner, MakeSupervised(parts_, *s, s->steps));
+  } else if (const auto* d = std::get_if<DistillRecipe>(&stage.what)) {
+    AHA_ASSIGN_OR_RETURN(runner, MakeDistill(parts_, *d, stage.name));
   } else {
     AHA_ASSIGN_OR_RETURN(runner,
                          MakeReinforcement(parts_, std::get<RlRecipe>(stage.what), stage.name));

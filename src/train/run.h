@@ -78,6 +78,12 @@ Result<std::unique_ptr<StageRunner>> MakeSupervised(RunParts& parts, const Super
 Result<std::unique_ptr<StageRunner>> MakeReinforcement(RunParts& parts, const RlRecipe& recipe,
                                                        const std::string& stage);
 
+// Samples the teacher first, unless the run's folder holds its answers.
+Result<std::unique_ptr<StageRunner>> MakeDistill(RunParts& parts, const DistillRecipe& recipe,
+                                                 const std::string& stage);
+// Whether the teacher can be opened and asked.
+Status CheckDistill(const RunParts& parts, const DistillRecipe& recipe);
+
 class Run {
  public:
   // Everything that can be known to be wrong is found here: the recipe, the data, the tokenizer,
