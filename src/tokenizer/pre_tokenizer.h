@@ -24,6 +24,10 @@ struct SplitRule {
 
 // GPT-2's pattern: what ByteLevel with use_regex splits by.
 extern const char* const kGpt2Pattern;
+// Llama 3's: numbers fall into threes, a word takes one sign before it along.
+extern const char* const kLlama3Pattern;
+// Qwen2's: the same with each digit alone.
+extern const char* const kQwen2Pattern;
 
 class PreTokenizer {
  public:

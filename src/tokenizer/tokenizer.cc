@@ -8,6 +8,7 @@
 #include "base/files.h"
 #include "tokenizer/bpe.h"
 #include "tokenizer/tokenizer_spec.h"
+#include "tokenizer/utf8.h"
 
 namespace aha {
 namespace {
@@ -17,24 +18,6 @@ constexpr uint64_t kLargestFile = 200'000'000;
 bool IsAscii(std::string_view text) {
   return std::all_of(text.begin(), text.end(),
                      [](char c) { return static_cast<uint8_t>(c) < 128; });
-}
-
-// Bytes of the valid UTF-8 at the start of `text`.
-size_t ValidPrefix(std::string_view text) {
-  size_t at = 0;
-  while (at < text.size()) {
-    if (static_cast<uint8_t>(text[at]) < 128) {
-      ++at;
-      continue;
-    }
-    utf8proc_int32_t character = -1;
-    const utf8proc_ssize_t n =
-        utf8proc_iterate(reinterpret_cast<const utf8proc_uint8_t*>(text.data()) + at,
-                         static_cast<utf8proc_ssize_t>(text.size() - at), &character);
-    if (n <= 0) return at;
-    at += static_cast<size_t>(n);
-  }
-  return at;
 }
 
 std::string Nfc(std::string_view text) {
@@ -121,11 +104,11 @@ Status Tokenizer::Impl::EncodeValid(std::string_view text, std::vector<int32_t>*
 
 Status Tokenizer::Impl::EncodeText(std::string_view text, std::vector<int32_t>* out) const {
   while (!text.empty()) {
-    const size_t valid = ValidPrefix(text);
+    const size_t valid = ValidUtf8Prefix(text);
     if (valid > 0) AHA_RETURN_IF_ERROR(EncodeValid(text.substr(0, valid), out));
     text.remove_prefix(valid);
     // Broken UTF-8: byte for byte, up to where it is valid again.
-    while (!text.empty() && ValidPrefix(text.substr(0, 4)) == 0) {
+    while (!text.empty() && ValidUtf8Prefix(text.substr(0, 4)) == 0) {
       bpe.Encode(text.substr(0, 1), out);
       text.remove_prefix(1);
     }
