@@ -13,7 +13,7 @@ CompletionText::CompletionText(const Tokenizer& tokenizer, CompletionOptions opt
 CompletionDelta CompletionText::Split(std::string_view text) {
   if (!split_thought_) return {{}, std::string(text), stop_.stopped()};
   ThoughtDelta delta = parser_.Push(text);
-  return {std::move(delta.thought), std::move(delta.answer), stop_.stopped()};
+  return {std::move(delta.thought), answer_tags_.Push(delta.answer), stop_.stopped()};
 }
 
 CompletionDelta CompletionText::Push(int32_t id) {
@@ -32,7 +32,7 @@ CompletionDelta CompletionText::Finish() {
   if (split_thought_) {
     ThoughtDelta last = parser_.Finish();
     delta.thought += last.thought;
-    delta.answer += last.answer;
+    delta.answer += answer_tags_.Push(last.answer) + answer_tags_.Finish();
   }
   delta.stopped = stop_.stopped();
   return delta;

@@ -14,6 +14,7 @@
 #include <string_view>
 #include <vector>
 
+#include "chat/answer_tags.h"
 #include "chat/thought_parser.h"
 #include "tokenizer/tokenizer.h"
 
@@ -50,7 +51,7 @@ struct CompletionOptions {
   std::vector<std::string> stop;
   ThoughtTags tags;
   bool opened = false;        // the prompt ended inside a thought (ThoughtParser::OpenedByPrompt)
-  bool split_thought = true;  // false: all text is answer
+  bool split_thought = true;  // false: all text is answer, and tags are text
   bool skip_special = true;   // special tokens give no text
 };
 
@@ -70,6 +71,7 @@ class CompletionText {
   StreamDecoder decoder_;
   StopStrings stop_;
   ThoughtParser parser_;
+  AnswerTags answer_tags_;
   bool split_thought_;
 };
 

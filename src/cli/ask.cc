@@ -1,8 +1,11 @@
-// aha ask: one question, the answer streamed.
+// aha ask: one question, the answer streamed; or a problem of a task, the answer checked.
 #include "cli/command.h"
 #include "cli/generation.h"
 #include "cli/json_text.h"
 #include "cli/terminal.h"
+#include "envs/environment.h"
+#include "train/evaluate.h"
+#include "train/toml.h"
 
 namespace aha::cli {
 namespace {
@@ -12,23 +15,51 @@ struct AskFlags {
   SamplingFlags sampling;
   std::vector<std::string> question;
   std::string system;
+  std::string task;              // of which a problem is asked
+  std::vector<std::string> set;  // its options
   int32_t n = 1;
   bool raw = false, ids = false, json = false, hide_thought = false;
 };
 
-std::string AnswerJson(const Answer& a) {
-  return fmt::format(R"({{"text":{},"thought":{},"ids":{},"logprobs":{},"finish_reason":"{}"}})",
-                     StringText(a.text), StringText(a.thought), IdsText(a.ids),
-                     FloatsText(a.logprobs), NameOf(a.finish));
+// A problem of a task, and what its checker says of an answer.
+struct Checked {
+  std::unique_ptr<Environment> env;
+  Problem problem;
+
+  Result<Score> Grade(const TextModel& text, const Answer& answer) const {
+    return env->Grade(problem, text.tokenizer.Decode(answer.ids, /*skip_special=*/true));
+  }
+};
+
+Result<std::optional<Checked>> MakeProblem(const AskFlags& flags) {
+  if (flags.task.empty()) return std::optional<Checked>();
+  Json options = {{"name", flags.task}};
+  for (const std::string& one : flags.set) AHA_RETURN_IF_ERROR(SetFromText(one, &options));
+  Checked checked;
+  AHA_ASSIGN_OR_RETURN(checked.env, MakeEnvironment(options));
+  checked.problem = checked.env->Get(Split::kTest, flags.sampling.seed, 0);
+  return std::optional(std::move(checked));
 }
 
-std::string ReportJson(const std::vector<Answer>& answers, int64_t prompt_tokens, const Timings& t,
-                       const EngineStats& stats) {
+std::string AnswerJson(const Answer& a, const std::string& score) {
+  return fmt::format(R"({{"text":{},"thought":{},"ids":{},"logprobs":{},"finish_reason":"{}"{}}})",
+                     StringText(a.text), StringText(a.thought), IdsText(a.ids),
+                     FloatsText(a.logprobs), NameOf(a.finish), score);
+}
+
+// `scores`: of each answer, or none.
+std::string ReportJson(const std::vector<Answer>& answers, const std::vector<Score>& scores,
+                       int64_t prompt_tokens, const Timings& t, const EngineStats& stats) {
   std::string choices;
   int64_t completion = 0;
-  for (const Answer& a : answers) {
-    choices += (choices.empty() ? "" : ",") + AnswerJson(a);
-    completion += static_cast<int64_t>(a.ids.size());
+  for (size_t i = 0; i < answers.size(); ++i) {
+    std::string score;
+    if (!scores.empty()) {
+      score =
+          fmt::format(R"(,"correct":{},"why":{})", scores[i].correct, StringText(scores[i].why));
+    }
+    choices += (choices.empty() ? "" : ",") + AnswerJson(answers[i], score);
+    completion += static_cast<int64_t>(answers[i].ids.size());
   }
   const double decode_s = t.total_s - t.first_token_s;
   const auto n = static_cast<int64_t>(answers.size());
@@ -59,7 +90,27 @@ Result<ChatPrompt> MakePrompt(const AskFlags& flags, const TextModel& text,
   return RenderChat(text, messages);
 }
 
-Status RunAsk(const AskFlags& flags) {
+void PrintScore(const Score& score) {
+  fmt::print("checked: {}\n", score.correct >= 1 ? "right" : "wrong, " + std::string(score.why));
+}
+
+// One after the other, for what was not streamed.
+void PrintAll(const AskFlags& flags, const std::vector<Answer>& answers,
+              const std::vector<Score>& scores) {
+  for (size_t i = 0; i < answers.size(); ++i) {
+    fmt::print("--- {} ---\n", i + 1);
+    AnswerPrinter printer(!flags.hide_thought && StdoutIsTerminal());
+    printer.Print(answers[i].thought, answers[i].text);
+    printer.Finish();
+    if (!scores.empty()) PrintScore(scores[i]);
+  }
+}
+
+Result<std::string> Question(const AskFlags& flags, const std::optional<Checked>& checked) {
+  if (checked) {
+    if (!flags.question.empty()) return InvalidArgument("--task asks its own question");
+    return checked->problem.prompt;
+  }
   std::string question;
   for (const std::string& word : flags.question) question += (question.empty() ? "" : " ") + word;
   if (!StdinIsTerminal() && flags.question.empty()) {
@@ -67,8 +118,20 @@ Status RunAsk(const AskFlags& flags) {
     while (!flags.raw && question.ends_with('\n')) question.pop_back();
   }
   if (question.empty()) return InvalidArgument("there is no question");
+  return question;
+}
+
+Status RunAsk(const AskFlags& flags) {
+  AHA_ASSIGN_OR_RETURN(const std::optional<Checked> checked, MakeProblem(flags));
+  AHA_ASSIGN_OR_RETURN(const std::string question, Question(flags, checked));
   AHA_ASSIGN_OR_RETURN(const std::unique_ptr<Session> session, Session::Open(flags.session));
-  AHA_ASSIGN_OR_RETURN(const ChatPrompt prompt, MakePrompt(flags, *session->text, question));
+  ChatPrompt prompt;
+  if (checked) {
+    AHA_ASSIGN_OR_RETURN(prompt.ids, EncodeProblem(session->text->tokenizer, checked->problem));
+    if (!flags.json) fmt::print("{}\n", question.substr(0, question.find_last_not_of('\n') + 1));
+  } else {
+    AHA_ASSIGN_OR_RETURN(prompt, MakePrompt(flags, *session->text, question));
+  }
 
   AnswerPrinter printer(!flags.hide_thought && StdoutIsTerminal());
   GenerationRequest request = {.prompt = prompt.ids,
@@ -83,18 +146,21 @@ Status RunAsk(const AskFlags& flags) {
   Timings timings;
   AHA_ASSIGN_OR_RETURN(const std::vector<Answer> answers,
                        Generate(*session, flags.sampling, request, &timings));
+  std::vector<Score> scores;
+  for (size_t i = 0; checked && i < answers.size(); ++i) {
+    AHA_ASSIGN_OR_RETURN(scores.emplace_back(), checked->Grade(*session->text, answers[i]));
+  }
   if (flags.json) {
-    fmt::print("{}\n", ReportJson(answers, static_cast<int64_t>(prompt.ids.size()), timings,
+    fmt::print("{}\n", ReportJson(answers, scores, static_cast<int64_t>(prompt.ids.size()), timings,
                                   session->engine->stats()));
     return OkStatus();
   }
-  for (size_t i = 0; flags.n > 1 && i < answers.size(); ++i) {
-    fmt::print("--- {} ---\n", i + 1);
-    printer = AnswerPrinter(!flags.hide_thought && StdoutIsTerminal());
-    printer.Print(answers[i].thought, answers[i].text);
+  if (flags.n > 1) {
+    PrintAll(flags, answers, scores);
+  } else {
     printer.Finish();
+    if (checked) PrintScore(scores[0]);
   }
-  if (flags.n == 1) printer.Finish();
   if (answers.front().finish == FinishReason::kCancelled) return Cancelled("stopped");
   return OkStatus();
 }
@@ -105,6 +171,11 @@ void AddAsk(CLI::App& app, Command* run) {
   auto flags = std::make_shared<AskFlags>();
   CLI::App* ask = app.add_subcommand("ask", "Ask one question; the answer is streamed.");
   ask->add_option("question", flags->question, "the question; without it, standard input");
+  ask->add_option("--task", flags->task,
+                  "ask a problem of this task (--seed chooses it), and check");
+  ask->add_option("--set", flags->set, "an option of the task, e.g. numbers=4")
+      ->allow_extra_args(false)
+      ->needs("--task");
   ask->add_option("--system", flags->system, "system message");
   ask->add_option("-n", flags->n, "number of answers")->check(CLI::Range(1, kMostSamples));
   ask->add_flag("--raw", flags->raw, "continue the text as it is, without the chat template");

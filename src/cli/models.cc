@@ -170,6 +170,9 @@ Status RunImport(const std::string& name, const std::string& type, std::string o
 Status RunRemove(const std::string& name) {
   for (const fs::path& path : InstalledModels()) {
     if (NameOf(path) != name && path.filename() != name) continue;
+    if (path.parent_path() == ShippedModelsFolder()) {
+      return InvalidArgument("{} came with the program; it is not removed", path.string());
+    }
     std::error_code error;
     fs::remove_all(path, error);
     if (error) return IoError("cannot remove {}: {}", path.string(), error.message());

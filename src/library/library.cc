@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <map>
 
 namespace aha {
 
@@ -12,6 +13,18 @@ fs::path ModelsFolder() {
   if (const char* data = std::getenv("XDG_DATA_HOME")) return fs::path(data) / "aha" / "models";
   const char* home = std::getenv("HOME");
   return fs::path(home != nullptr ? home : ".") / ".local/share/aha/models";
+}
+
+fs::path ShippedModelsFolder() {
+  std::error_code error;
+  const fs::path program = fs::read_symlink("/proc/self/exe", error);
+  if (error) return {};
+  // Beside the sources that it was built from, or where it was installed.
+  for (const char* beside : {"../../models", "../share/aha/models"}) {
+    fs::path folder = (program.parent_path() / beside).lexically_normal();
+    if (fs::is_directory(folder, error)) return folder;
+  }
+  return {};
 }
 
 namespace {
@@ -48,13 +61,16 @@ Result<fs::path> DefaultModel() {
 }  // namespace
 
 std::vector<fs::path> InstalledModels() {
-  std::vector<fs::path> models;
-  std::error_code error;
-  for (const auto& entry : fs::directory_iterator(ModelsFolder(), error)) {
-    if (IsModel(entry.path())) models.push_back(entry.path());
+  std::map<std::string, fs::path> models;  // the user's own come first where a name is taken twice
+  for (const fs::path& folder : {ModelsFolder(), ShippedModelsFolder()}) {
+    std::error_code error;
+    for (const auto& entry : fs::directory_iterator(folder, error)) {
+      if (IsModel(entry.path())) models.emplace(NameOf(entry.path()), entry.path());
+    }
   }
-  std::sort(models.begin(), models.end());
-  return models;
+  std::vector<fs::path> out;
+  for (auto& [name, path] : models) out.push_back(std::move(path));
+  return out;
 }
 
 Result<fs::path> ResolveModel(const std::string& name) {
@@ -68,8 +84,10 @@ Result<fs::path> ResolveModel(const std::string& name) {
   const fs::path path = name;
   const bool in_folder = path.filename() == path && name != "." && name != "..";
   if (in_folder) {
-    for (const fs::path& candidate : {ModelsFolder() / name, ModelsFolder() / (name + ".gguf")}) {
-      if (fs::exists(candidate, error)) return candidate;
+    for (const fs::path& folder : {ModelsFolder(), ShippedModelsFolder()}) {
+      for (const fs::path& candidate : {folder / name, folder / (name + ".gguf")}) {
+        if (!folder.empty() && fs::exists(candidate, error)) return candidate;
+      }
     }
   }
   if (fs::exists(path, error)) return path;

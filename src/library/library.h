@@ -23,12 +23,16 @@ namespace aha {
 // $AHA_MODELS, or aha/models under $XDG_DATA_HOME (~/.local/share).
 std::filesystem::path ModelsFolder();
 
-// Folders with a config.json and .gguf files in the models folder, by name, sorted.
+// models/ beside the program's sources or under its share/aha; empty: there is none.
+std::filesystem::path ShippedModelsFolder();
+
+// Folders with a config.json and .gguf files in the models folder and of those that ship, by name,
+// sorted.
 std::vector<std::filesystem::path> InstalledModels();
 
-// A path to a model folder or .gguf file, or a name in the models folder (with or without .gguf).
-// Empty: $AHA_MODEL, or the only model there is, or the first called aha-*. The error lists what
-// there is.
+// A path to a model folder or .gguf file, or the name of an installed model (with or without
+// .gguf). Empty: $AHA_MODEL, or the only model there is, or the first called aha-*. The error lists
+// what there is.
 Result<std::filesystem::path> ResolveModel(const std::string& name);
 
 struct OpenedTokenizer {
