@@ -12,7 +12,7 @@
 #include "cli/progress.h"
 #include "cli/session.h"
 #include "cli/terminal.h"
-#include "train/run.h"
+#include "train/plan.h"
 
 namespace aha::cli {
 namespace {
@@ -106,28 +106,23 @@ class View {
   std::map<std::string, std::vector<double>> history_;
 };
 
-// What the run will need, before it is begun.
-void PrintPlan(const Recipe& recipe, const Run& run) {
-  const auto parameters = static_cast<double>(run.parameters());
-  fmt::print("{}: {} parameters, seed {}\n", recipe.name, run.parameters(), recipe.seed);
-  for (const Stage& stage : recipe.stages) {
-    double tokens = 0;
-    double flops = 0;
-    const auto* s = std::get_if<SupervisedRecipe>(&stage.what);
-    if (const auto* d = std::get_if<DistillRecipe>(&stage.what)) s = &d->sft;
-    if (s != nullptr) {
-      tokens = static_cast<double>(s->steps) * static_cast<double>(s->batch_tokens);
-      flops = 6 * parameters * tokens;
-    } else if (const auto* rl = std::get_if<RlRecipe>(&stage.what)) {
-      tokens = static_cast<double>(rl->steps * rl->prompts * rl->samples) *
-               static_cast<double>(rl->max_completion);
-      flops = 8 * parameters * tokens;
-    }
-    fmt::print("  {}: {} steps, at most {:.3g} tokens, {:.3g} floating-point operations\n",
-               stage.name, stage.steps(), tokens, flops);
+void PrintPlan(const Recipe& recipe, const RunPlan& plan) {
+  fmt::print("{}: {} parameters, {} of them trained, seed {}\n", recipe.name, plan.parameters,
+             plan.trained, recipe.seed);
+  for (const StagePlan& stage : plan.stages) {
+    fmt::print("  {}: {} steps, at most {:.3g} tokens, {:.3g} floating-point operations{}\n",
+               stage.name, stage.steps, stage.trained, stage.flops,
+               stage.seconds > 0 ? ", " + Duration(stage.seconds) : "");
   }
-  fmt::print("  memory: {} for weights, gradients and moments, and activations of {} tokens\n",
-             Bytes(16 * parameters), recipe.micro_batch_tokens);
+  fmt::print("  memory: {} for weights, gradients and moments", Bytes(plan.weight_bytes));
+  if (plan.activation_bytes == 0) {
+    fmt::print(", and activations of {} tokens\n", recipe.micro_batch_tokens);
+    return;
+  }
+  fmt::print(", {} for activations of {} tokens\n", Bytes(plan.activation_bytes),
+             recipe.micro_batch_tokens);
+  fmt::print("  measured here: {:.0f} tokens/s trained, {:.0f} tokens/s sampled\n",
+             plan.train_speed, plan.sample_speed);
 }
 
 Status RunTrain(const TrainFlags& flags) {
@@ -155,7 +150,11 @@ Status RunTrain(const TrainFlags& flags) {
     {
       const Result<std::unique_ptr<Run>> run = Run::Open(recipe, options);
       status = run.status();
-      if (run.ok()) PrintPlan(recipe, **run);
+      if (run.ok()) {
+        const Result<RunPlan> plan = MakePlan(**run, /*measure=*/true);
+        status = plan.status();
+        if (plan.ok()) PrintPlan(recipe, *plan);
+      }
     }
     std::error_code error;
     std::filesystem::remove_all(options.out, error);
@@ -163,7 +162,8 @@ Status RunTrain(const TrainFlags& flags) {
   }
   AHA_ASSIGN_OR_RETURN(const std::unique_ptr<Run> run, Run::Open(recipe, std::move(options)));
   view = std::make_unique<View>(run->total_steps());
-  PrintPlan(recipe, *run);
+  AHA_ASSIGN_OR_RETURN(const RunPlan plan, MakePlan(*run, /*measure=*/false));
+  PrintPlan(recipe, plan);
   AHA_ASSIGN_OR_RETURN(const RunEnd end, run->Go());
   if (!end.finished) {
     return Cancelled("stopped; aha train {} --out {} --resume goes on", flags.recipe, out.string());

@@ -81,6 +81,8 @@ class Tape {
   };
   Mark Save() const { return {arena_.Save(), order_.size()}; }
   void Rewind(const Mark& mark);
+  // Held for gradients of activations.
+  size_t bytes() const { return arena_.capacity(); }
 
  private:
   void Remember(const float* of, float* gradient) {

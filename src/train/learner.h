@@ -54,6 +54,8 @@ class Learner {
   Model& model() { return *model_; }
   ModelFiles& files() { return files_; }
   int64_t trained_parameters() const;
+  // Of the passes so far, gradients of activations included.
+  size_t activation_bytes() const { return cx_->activations.capacity() + tape_.bytes(); }
 
   // Forward and backward of all sequences; gradients are added to.
   void Accumulate(std::span<const TrainingSequence> sequences, const PassOptions& options,

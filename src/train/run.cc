@@ -386,8 +386,6 @@ Result<RunEnd> Run::Go() {
   return RunEnd{.finished = true, .weights_sha256 = hash};
 }
 
-int64_t Run::parameters() const { return parts_.learner->trained_parameters(); }
-
 int64_t Run::total_steps() const {
   int64_t steps = 0;
   for (const Stage& stage : recipe_.stages) steps += stage.steps();

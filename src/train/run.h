@@ -93,7 +93,7 @@ class Run {
   // To the end, or to a stop: then a checkpoint of the last whole step is there.
   Result<RunEnd> Go();
 
-  int64_t parameters() const;
+  RunParts& parts() { return parts_; }
   int64_t total_steps() const;
   int64_t steps_done() const { return state_.total_step; }
 
