@@ -2,6 +2,7 @@
 #include <chrono>
 
 #include "base/rng.h"
+#include "cli/bench_train.h"
 #include "cli/command.h"
 #include "cli/json_text.h"
 #include "cli/session.h"
@@ -22,6 +23,8 @@ struct BenchFlags {
   std::vector<int> streams = {1};
   int repeat = 3;
   bool json = false;
+  bool train = false;
+  BenchTrainFlags training;
 };
 
 // Counts tokens; knows when every stream has its first.
@@ -222,9 +225,26 @@ void AddBench(CLI::App& app, Command* run) {
       ->check(CLI::Range(1, 256));
   bench->add_option("--repeat", flags->repeat, "the median of so many runs")
       ->check(CLI::Range(1, 1000));
+  bench->add_flag("--train", flags->train, "training instead: forward, backward and update");
+  bench->add_option("--tokens", flags->training.tokens, "with --train: tokens of a step")
+      ->check(size)
+      ->needs("--train");
+  bench->add_option("--length", flags->training.length, "with --train: tokens of a document")
+      ->check(size)
+      ->needs("--train");
   bench->add_flag("--json", flags->json, "print one JSON object");
   flags->session.AddTo(*bench);
-  bench->callback([flags, run] { *run = [flags] { return RunBench(*flags); }; });
+  bench->callback([flags, run] {
+    *run = [flags] {
+      if (!flags->train) return RunBench(*flags);
+      BenchTrainFlags& t = flags->training;
+      t.model = flags->session.model;
+      t.threads = flags->session.threads;
+      t.repeat = flags->repeat;
+      t.json = flags->json;
+      return RunBenchTrain(t);
+    };
+  });
 }
 
 }  // namespace aha::cli

@@ -142,6 +142,24 @@ std::vector<std::vector<float>> Learner::LogProbs(std::span<const TrainingSequen
   return all;
 }
 
+Status Learner::NotFinite(std::span<const TrainingSequence> sequences, const PassOptions& options) {
+  int64_t layer = -1;
+  cx_->tape = nullptr;
+  ForEachPass(sequences, options, [&](PackedBatch& batch, size_t first, size_t last) {
+    const TargetRows rows(sequences.subspan(first, last - first), &batch);
+    if (rows.rows.empty() || layer >= 0) return;
+    ForwardBatch forward = batch.forward();
+    forward.observer = [&](int at, const Tensor& state) {
+      const auto finite = [](float x) { return std::isfinite(x); };
+      if (layer < 0 && !std::all_of(state.span().begin(), state.span().end(), finite)) layer = at;
+    };
+    model_->Forward(*cx_, forward);
+  });
+  if (layer < 0) return InvalidArgument("the logits are not finite, every layer's output is");
+  if (layer == 0) return InvalidArgument("the embeddings are not finite");
+  return InvalidArgument("the output of layer {} is not finite", layer - 1);
+}
+
 void Learner::SetReference() {
   reference_.resize(moments_.size());
   for (size_t i = 0; i < moments_.size(); ++i) {

@@ -64,6 +64,9 @@ class Learner {
   std::vector<std::vector<float>> LogProbs(std::span<const TrainingSequence> sequences,
                                            const PassOptions& options);
 
+  // Why a loss is not finite: the first layer whose output is not, or the logits.
+  Status NotFinite(std::span<const TrainingSequence> sequences, const PassOptions& options);
+
   // Clips, steps AdamW, renews derived weights, clears gradients. Returns the global norm before
   // clipping. Error: a gradient that is not finite, by parameter; nothing is changed then.
   Result<double> Update(const OptimizerRecipe& optimizer, double lr);

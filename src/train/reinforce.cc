@@ -328,7 +328,10 @@ class Reinforcement : public StageRunner {
                       .entropy = p.entropy},
                      p.dlogprobs, p.dentropy, stats);
     });
-    if (!std::isfinite(stats->loss)) return InvalidArgument("the loss is {}", stats->loss);
+    if (!std::isfinite(stats->loss)) {
+      return parts_.learner->NotFinite(sequences, pass)
+          .Within(fmt::format("the loss is {}", stats->loss));
+    }
     return parts_.learner->Update(recipe_.optimizer, lr);
   }
 

@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -116,16 +117,56 @@ TEST_F(RunTest, BadInputGetsASentence) {
   EXPECT_NE(flipped.find("sha256"), std::string::npos) << flipped;
 }
 
-TEST_F(RunTest, AnExplodingRunStopsAndNamesTheStep) {
-  const auto run =
-      Run::Open(Parity({"pretrain.lr=10", "pretrain.clip_norm=0", "pretrain.warmup_steps=0",
-                        "pretrain.steps=60", "model.config.initializer_range=1e18"}),
-                Options("explode"));
-  ASSERT_TRUE(run.ok()) << run.status().message();
-  const Result<RunEnd> end = (*run)->Go();
-  ASSERT_FALSE(end.ok());
-  EXPECT_NE(end.status().message().find("stage pretrain step "), std::string::npos)
-      << end.status().message();
+TEST_F(RunTest, AnExplodingRunStopsAndSaysWhere) {
+  const auto error = [&](const std::string& name, const std::vector<std::string>& set) {
+    const auto run = Run::Open(Parity(set), Options(name));
+    CHECK(run.ok(), run.ok() ? "" : run.status().message());
+    const Result<RunEnd> end = (*run)->Go();
+    return end.ok() ? std::string() : end.status().message();
+  };
+  const std::string nan = error("nan", {"model.config.initializer_range=1e18"});
+  EXPECT_NE(nan.find("stage pretrain step 1: the loss is "), std::string::npos) << nan;
+  EXPECT_NE(nan.find("the output of layer 0 is not finite"), std::string::npos) << nan;
+  const std::string large =
+      error("large", {"pretrain.lr=10", "pretrain.clip_norm=0", "pretrain.warmup_steps=0",
+                      "pretrain.steps=60", "checkpoint.every=1", "checkpoint.keep_last=1"});
+  EXPECT_NE(large.find("stage pretrain step "), std::string::npos) << large;
+  EXPECT_NE(large.find("the last good checkpoint is step-"), std::string::npos) << large;
+}
+
+// What a full disk does to a checkpoint: the run ends with a sentence, nothing half written stays,
+// and when there is room again it goes on to the same bits.
+TEST_F(RunTest, AFullDiskLosesNothing) {
+  const RunEnd whole = Go(Parity({}), Options("whole"));
+  const pid_t child = fork();
+  ASSERT_GE(child, 0);
+  if (child == 0) {
+    // No file may grow past this; a checkpoint's moments are larger.
+    signal(SIGXFSZ, SIG_IGN);
+    const rlimit limit = {500'000, 500'000};
+    setrlimit(RLIMIT_FSIZE, &limit);
+    const auto run = Run::Open(Parity({}), Options("full"));
+    const Result<RunEnd> end = run.ok() ? (*run)->Go() : Result<RunEnd>(run.status());
+    const bool said = !end.ok() && end.status().message().find("step-") != std::string::npos &&
+                      end.status().message().find("safetensors") != std::string::npos;
+    if (!said && !end.ok()) std::fprintf(stderr, "%s\n", end.status().message().c_str());
+    _exit(said ? 0 : 3);
+  }
+  int status = 0;
+  ASSERT_EQ(waitpid(child, &status, 0), child);
+  EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0) << status;
+  EXPECT_TRUE(fs::is_empty(root_ / "full/checkpoints"));
+  EXPECT_EQ(Go(Parity({}), Options("full", true)).weights_sha256, whole.weights_sha256);
+  EXPECT_EQ(Metrics("full"), Metrics("whole"));
+}
+
+TEST_F(RunTest, AFolderThatCannotBeWrittenIsNamed) {
+  std::ofstream(root_ / "file") << "in the way";
+  RunOptions options = Options("file");
+  options.out /= "run";
+  const auto run = Run::Open(Parity({}), std::move(options));
+  ASSERT_FALSE(run.ok());
+  EXPECT_NE(run.status().message().find("file/run"), std::string::npos) << run.status().message();
 }
 
 }  // namespace

@@ -166,7 +166,16 @@ class Supervised : public StageRunner {
         p.dlogprobs[i] = static_cast<float>(-double{w[i]} / all_weights);
       }
     });
-    if (!std::isfinite(loss)) return InvalidArgument("the loss is {}", loss);
+    if (!std::isfinite(loss)) {
+      return parts_.learner->NotFinite(sequences, parts_.pass())
+          .Within(fmt::format("the loss is {}", loss));
+    }
+    // Who knows nothing of the next token loses ln(vocabulary); ten times that is past mending.
+    const double blind = std::log(static_cast<double>(parts_.learner->model().info().vocab));
+    if (step > 0 && loss > 10 * blind) {
+      return InvalidArgument("the loss has exploded: it is {:.1f}, without knowing anything {:.1f}",
+                             loss, blind);
+    }
     const double lr = recipe_.optimizer.schedule.At(step, steps_);
     AHA_ASSIGN_OR_RETURN(const double norm, parts_.learner->Update(recipe_.optimizer, lr));
     if (recipe_.router_bias_rate > 0) parts_.learner->BalanceRouters(recipe_.router_bias_rate);
