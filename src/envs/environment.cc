@@ -1,6 +1,7 @@
 #include "envs/environment.h"
 
 #include "base/nearest_name.h"
+#include "envs/arithmetic.h"
 #include "envs/countdown.h"
 #include "envs/jsonl.h"
 #include "envs/parity.h"
@@ -76,15 +77,18 @@ Result<std::unique_ptr<Environment>> MakeEnvironment(const Json& options) {
   AHA_ASSIGN_OR_RETURN(const std::string name, GetString(options, "name"));
   if (name == "parity") return MakeParity(options);
   if (name == "countdown") return MakeCountdown(options);
+  if (name == "arithmetic") return MakeArithmetic(options);
   if (name == "jsonl") return MakeJsonl(options);
-  return Unknown<Environment>("environment", name, {"parity", "countdown", "jsonl"});
+  return Unknown<Environment>("environment", name, {"parity", "countdown", "arithmetic", "jsonl"});
 }
 
 Result<std::unique_ptr<DocumentSource>> MakeDocumentSource(const Json& options) {
   AHA_ASSIGN_OR_RETURN(const std::string name, GetString(options, "name"));
   if (name == "parity-text") return MakeParityText(options);
   if (name == "countdown-text") return MakeCountdownText(options);
-  return Unknown<DocumentSource>("data", name, {"parity-text", "countdown-text", "jsonl"});
+  if (name == "arithmetic-text") return MakeArithmeticText(options);
+  return Unknown<DocumentSource>("data", name,
+                                 {"parity-text", "countdown-text", "arithmetic-text", "jsonl"});
 }
 
 }  // namespace aha

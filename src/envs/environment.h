@@ -72,7 +72,7 @@ class DocumentSource {
   virtual Document Get(uint64_t seed, uint64_t index) const = 0;
 };
 
-// "parity-text", "countdown-text" with their options.
+// "parity-text", "countdown-text", "arithmetic-text" with their options.
 Result<std::unique_ptr<DocumentSource>> MakeDocumentSource(const Json& options);
 
 // What a completion says after its thought, by R1's tags: at most one <think>...</think> first.
