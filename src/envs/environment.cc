@@ -2,6 +2,7 @@
 
 #include "base/nearest_name.h"
 #include "envs/arithmetic.h"
+#include "envs/command.h"
 #include "envs/countdown.h"
 #include "envs/jsonl.h"
 #include "envs/parity.h"
@@ -79,7 +80,9 @@ Result<std::unique_ptr<Environment>> MakeEnvironment(const Json& options) {
   if (name == "countdown") return MakeCountdown(options);
   if (name == "arithmetic") return MakeArithmetic(options);
   if (name == "jsonl") return MakeJsonl(options);
-  return Unknown<Environment>("environment", name, {"parity", "countdown", "arithmetic", "jsonl"});
+  if (name == "command") return MakeCommand(options);
+  return Unknown<Environment>("environment", name,
+                              {"parity", "countdown", "arithmetic", "jsonl", "command"});
 }
 
 Result<std::unique_ptr<DocumentSource>> MakeDocumentSource(const Json& options) {

@@ -4,15 +4,13 @@
 #include <cctype>
 #include <optional>
 
-#include "base/files.h"
-#include "base/rng.h"
 #include "base/section.h"
 #include "envs/expression.h"
+#include "envs/problem_file.h"
 
 namespace aha {
 namespace {
 
-constexpr uint64_t kLargestFile = uint64_t{1} << 32;
 enum class Compare { kExact, kNumeric, kChoice };
 
 std::string_view Trimmed(std::string_view text) {
@@ -90,20 +88,11 @@ std::string_view OnlyBoxed(std::string_view text) {
 
 class Jsonl : public Environment {
  public:
-  Jsonl(std::vector<Problem> problems, Compare compare) : compare_(compare) {
-    for (Problem& p : problems) {
-      by_split_[static_cast<size_t>(SplitOf(p.prompt))].push_back(std::move(p));
-    }
-    // A handful of problems may leave a split empty: then it is the training one.
-    for (auto& split : by_split_) {
-      if (split.empty()) split = by_split_[0];
-    }
-  }
+  Jsonl(ProblemFile problems, Compare compare)
+      : problems_(std::move(problems)), compare_(compare) {}
 
   Problem Get(Split split, uint64_t seed, uint64_t index) const override {
-    const std::vector<Problem>& all = by_split_[static_cast<size_t>(split)];
-    const double at = Rng(seed, index).Uniform(0) * static_cast<double>(all.size());
-    return all[static_cast<size_t>(at)];
+    return problems_.Get(split, seed, index);
   }
 
   Result<Score> Grade(const Problem& problem, std::string_view completion) const override {
@@ -141,23 +130,9 @@ class Jsonl : public Environment {
     return !letter(answer).empty() && letter(answer) == letter(want);
   }
 
+  ProblemFile problems_;
   Compare compare_;
-  std::vector<Problem> by_split_[3];
 };
-
-Result<Problem> ReadProblem(std::string_view line) {
-  AHA_ASSIGN_OR_RETURN(const Json json, ParseJson(line));
-  if (!json.is_object()) return InvalidArgument("not an object");
-  Problem p;
-  const char* key = FindKey(json, "prompt") != nullptr ? "prompt" : "question";
-  AHA_ASSIGN_OR_RETURN(p.prompt, GetString(json, key));
-  const Json* answer = FindKey(json, "answer");
-  if (answer == nullptr) return InvalidArgument("answer is missing");
-  p.answer = answer->is_string() ? answer->get<std::string>() : DumpJson(*answer);
-  if (p.prompt.empty() || p.answer.empty()) return InvalidArgument("prompt or answer is empty");
-  if (const Json* meta = FindKey(json, "metadata")) p.meta = *meta;
-  return p;
-}
 
 }  // namespace
 
@@ -172,38 +147,12 @@ bool SameNumber(std::string_view a, std::string_view b) {
 Result<std::unique_ptr<Environment>> MakeJsonl(const Json& options) {
   Section s(&options, "task jsonl");
   s.Take("name");
-  std::string path, prefix, suffix;
   Compare compare = Compare::kExact;
-  enum class OnError { kFail, kSkip } on_error = OnError::kFail;
-  s.Read("path", &path);
-  s.Read("prefix", &prefix);
-  s.Read("suffix", &suffix);
+  ProblemFileOptions file;
   s.ReadOne("compare", {"exact", "numeric", "choice"}, &compare);
-  s.ReadOne("on_error", {"fail", "skip"}, &on_error);
+  file.Read(s, "task jsonl");
   AHA_RETURN_IF_ERROR(s.Finish());
-  if (path.empty()) return InvalidArgument("task jsonl: path is missing");
-  AHA_ASSIGN_OR_RETURN(const std::string text, ReadFile(path, kLargestFile));
-  std::vector<Problem> problems;
-  int64_t number = 0;
-  for (size_t begin = 0; begin < text.size();) {
-    const size_t end = std::min(text.find('\n', begin), text.size());
-    const std::string_view line = Trimmed(std::string_view(text).substr(begin, end - begin));
-    begin = end + 1;
-    ++number;
-    if (line.empty()) continue;
-    Result<Problem> problem = ReadProblem(line);
-    if (!problem.ok()) {
-      if (on_error == OnError::kSkip) continue;
-      return problem.status().Within(fmt::format("{}:{}", path, number));
-    }
-    problem->id = fmt::format("{}:{}", path, number);
-    problem->prompt = prefix + problem->prompt + suffix;
-    problems.push_back(*std::move(problem));
-  }
-  const auto trained = std::count_if(problems.begin(), problems.end(), [](const Problem& p) {
-    return SplitOf(p.prompt) == Split::kTrain;
-  });
-  if (trained == 0) return InvalidArgument("{} holds no problem to train on", path);
+  AHA_ASSIGN_OR_RETURN(ProblemFile problems, ProblemFile::Open(file));
   return std::unique_ptr<Environment>(std::make_unique<Jsonl>(std::move(problems), compare));
 }
 

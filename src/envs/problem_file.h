@@ -1,0 +1,39 @@
+// Problems from a file of JSON lines, {"prompt" or "question": ..., "answer": ...}, cut into splits
+// by a hash of the prompt: what `jsonl` and `command` share.
+#ifndef AHA_ENVS_PROBLEM_FILE_H_
+#define AHA_ENVS_PROBLEM_FILE_H_
+
+#include "base/section.h"
+#include "envs/environment.h"
+
+namespace aha {
+
+struct ProblemFileOptions {
+  std::string path, prefix, suffix;
+  enum class OnError { kFail, kSkip } on_error = OnError::kFail;
+  // Set by the environment, not by the user:
+  bool whole_items = false;  // Problem::meta is all of the line, else its "metadata"
+  bool needs_answer = true;
+
+  std::string where;
+
+  // path; on_error ("fail" or "skip" a broken line; fail); prefix and suffix put around the prompt.
+  // `of` is how errors call the environment.
+  void Read(Section& s, const std::string& of);
+};
+
+class ProblemFile {
+ public:
+  // Errors name the file, and the line where one is broken.
+  static Result<ProblemFile> Open(const ProblemFileOptions& options);
+  // A split that a short file leaves empty is the training one.
+  const Problem& Get(Split split, uint64_t seed, uint64_t index) const;
+
+ private:
+  explicit ProblemFile(std::vector<Problem> problems);
+  std::vector<Problem> by_split_[3];
+};
+
+}  // namespace aha
+
+#endif  // AHA_ENVS_PROBLEM_FILE_H_
