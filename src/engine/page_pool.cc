@@ -59,13 +59,14 @@ int32_t PagePool::Drop(int32_t page) {
   return --count;
 }
 
-void PagePool::CopyRows(int32_t from, int32_t to, int64_t rows) {
+void PagePool::CopyPage(int32_t from, int32_t to) {
+  const auto copy = [&](float* layer, int64_t width) {
+    const int64_t page = page_tokens_ * width;
+    std::copy_n(layer + from * page, page, layer + to * page);
+  };
   for (size_t l = 0; l < k_.size(); ++l) {
-    const float* k = k_[l] + from * page_tokens_ * k_width_;
-    std::copy(k, k + rows * k_width_, k_[l] + to * page_tokens_ * k_width_);
-    if (v_width_ == 0) continue;
-    const float* v = v_[l] + from * page_tokens_ * v_width_;
-    std::copy(v, v + rows * v_width_, v_[l] + to * page_tokens_ * v_width_);
+    copy(k_[l], k_width_);
+    if (v_width_ > 0) copy(v_[l], v_width_);
   }
 }
 

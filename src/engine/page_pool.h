@@ -36,8 +36,8 @@ class PagePool {
   void Retain(int32_t page) { ++references_[static_cast<size_t>(page)]; }
   // The number of references left.
   int32_t Drop(int32_t page);
-  // Copies the first `rows` rows of a page, all layers.
-  void CopyRows(int32_t from, int32_t to, int64_t rows);
+  // All layers of it: rows in a page may not lie apart (kernels::KvView::in_units).
+  void CopyPage(int32_t from, int32_t to);
 
  private:
   struct Unmap {

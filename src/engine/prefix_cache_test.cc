@@ -138,19 +138,19 @@ TEST(PagePool, CopiesEveryLayer) {
     for (int i = 0; i < 8; ++i) pool.k()[l][8 + i] = static_cast<float>(100 * l + 1 + i);
     for (int i = 0; i < 4; ++i) pool.v()[l][4 + i] = static_cast<float>(100 * l + 50 + i);
   }
-  pool.CopyRows(1, 2, 3);
+  pool.CopyPage(1, 2);
   for (size_t l = 0; l < 2; ++l) {
     for (int i = 0; i < 8; ++i) {
-      EXPECT_EQ(pool.k()[l][16 + i], i < 6 ? static_cast<float>(100 * l + 1 + i) : 0.0f);
+      EXPECT_EQ(pool.k()[l][16 + i], static_cast<float>(100 * l + 1 + i));
     }
     for (int i = 0; i < 4; ++i) {
-      EXPECT_EQ(pool.v()[l][8 + i], i < 3 ? static_cast<float>(100 * l + 50 + i) : 0.0f);
+      EXPECT_EQ(pool.v()[l][8 + i], static_cast<float>(100 * l + 50 + i));
     }
   }
   PagePool latent = NewPool(2, true);
   EXPECT_EQ(latent.v()[0], nullptr);
   latent.k()[1][0] = 5;
-  latent.CopyRows(0, 1, 1);
+  latent.CopyPage(0, 1);
   EXPECT_EQ(latent.k()[1][8], 5);
 }
 

@@ -136,7 +136,7 @@ bool Scheduler::MakeWritable(Sequence* sequence) {
   if (pool_->references(page) == 1) return true;
   const int32_t copy = cache_->Allocate();
   if (copy == kNoPage) return false;
-  pool_->CopyRows(page, copy, sequence->computed % pool_->page_tokens());
+  pool_->CopyPage(page, copy);
   cache_->Release(page);
   page = copy;
   return true;

@@ -225,6 +225,7 @@ TEST(MatMul, FastBf16IsCloseToPortable) {
 struct AttentionCase {
   int64_t n_heads, n_kv_heads, qk_dim, v_dim;
   bool latent, paged;
+  bool in_units = false;  // the same keys, laid out so
 };
 
 std::vector<float> RunAttention(const Backend& backend, int threads, const AttentionCase& c,
@@ -232,8 +233,24 @@ std::vector<float> RunAttention(const Backend& backend, int threads, const Atten
   const int64_t rows = 2048;
   const int64_t k_width = c.n_kv_heads * c.qk_dim;
   const int64_t v_width = c.n_kv_heads * c.v_dim;
-  const std::vector<float> k = RandomFloats(rows * k_width, 1);
-  const std::vector<float> v = RandomFloats(rows * v_width, 2);
+  std::vector<float> k = RandomFloats(rows * k_width, 1);
+  std::vector<float> v = RandomFloats(rows * v_width, 2);
+  if (c.in_units) {
+    const std::vector<float> k_rows = k;
+    const std::vector<float> v_rows = v;
+    for (int64_t r = 0; r < rows; ++r) {
+      const int64_t unit = r / 16 * 16;
+      for (int64_t i = 0; i < k_width; ++i) {
+        k[static_cast<size_t>(unit * k_width + i * 16 + r % 16)] =
+            k_rows[static_cast<size_t>(r * k_width + i)];
+      }
+      for (int64_t i = 0; i < v_width; ++i) {
+        const int64_t head = i / c.v_dim;
+        v[static_cast<size_t>(unit * v_width + (head * 16 + r % 16) * c.v_dim + i % c.v_dim)] =
+            v_rows[static_cast<size_t>(r * v_width + i)];
+      }
+    }
+  }
   std::vector<int32_t> pages(64);
   for (int32_t i = 0; i < 64; ++i) pages[static_cast<size_t>(i)] = i * 37 % 64;  // 32 rows each
   std::vector<AttentionSequence> sequences;
@@ -263,7 +280,8 @@ std::vector<float> RunAttention(const Backend& backend, int threads, const Atten
                                .v = c.latent ? k.data() : v.data(),
                                .v_row_stride = c.latent ? k_width : v_width,
                                .v_head_stride = c.latent ? c.qk_dim : c.v_dim,
-                               .page_tokens = c.paged ? 32 : 0},
+                               .page_tokens = c.paged ? 32 : 0,
+                               .in_units = c.in_units},
                         .sequences = sequences};
   backend.Attention(cx, args);
   return out;
@@ -275,9 +293,12 @@ TEST(Attention, EqualsTheReference) {
                                  {3, 3, 7, 5, false, false},    {70, 1, 24, 16, true, false}};
   const std::vector<std::vector<std::pair<int64_t, int64_t>>> batches = {
       {{0, 1}}, {{0, 40}}, {{255, 3}}, {{600, 1}, {3, 1}}, {{250, 30}, {0, 2}, {1023, 1}}};
-  for (const AttentionCase& c : cases) {
+  for (AttentionCase c : cases) {
     for (const auto& batch : batches) {
+      c.in_units = false;
       const auto want = RunAttention(RefBackend(), 1, c, batch);
+      c.in_units = c.paged && !c.latent;
+      ExpectSameBits(RunAttention(RefBackend(), 1, c, batch), want, "ref");
       for (const Backend* backend : SimdBackends()) {
         for (const int threads : {1, 3}) {
           ExpectSameBits(RunAttention(*backend, threads, c, batch), want,

@@ -94,6 +94,10 @@ struct KvView {
   const float* v = nullptr;  // may point into k (the latent cache of MLA)
   int64_t v_row_stride = 0, v_head_stride = 0;
   int64_t page_tokens = 0;  // a multiple of kAttentionPageUnit when there are pages
+  // Pages may hold keys and values as a head reads them: a unit of kAttentionPageUnit rows begins
+  // where its first row would, and is [n_kv_heads][qk_dim][16] of keys, [n_kv_heads][16][v_dim] of
+  // values. The strides are those of rows all the same.
+  bool in_units = false;
 };
 inline constexpr int64_t kAttentionPageUnit = 16;
 // Keys per span: the unit in which attention is computed and merged. Part of the numerics contract.

@@ -12,6 +12,40 @@ void StoreRows(const Tensor& x, int64_t width, std::span<const int32_t> slots, f
   }
 }
 
+constexpr int64_t kUnit = kernels::kAttentionPageUnit;
+
+// The same for keys in units (kernels::KvView::in_units). Tokens that fill a unit go together: each
+// line of the cache is written once.
+void StoreKeysInUnits(const Tensor& k, int64_t width, std::span<const int32_t> slots,
+                      float* cache) {
+  for (size_t t = 0; t < slots.size();) {
+    const int64_t row = slots[t] % kUnit;
+    float* unit = cache + (slots[t] - row) * width + row;
+    int64_t together = 1;
+    while (row + together < kUnit && t + static_cast<size_t>(together) < slots.size() &&
+           slots[t + static_cast<size_t>(together)] == slots[t] + together) {
+      ++together;
+    }
+    const float* from = k.data + static_cast<int64_t>(t) * width;
+    for (int64_t i = 0; i < width; ++i) {
+      for (int64_t j = 0; j < together; ++j) unit[i * kUnit + j] = from[j * width + i];
+    }
+    t += static_cast<size_t>(together);
+  }
+}
+
+void StoreValuesInUnits(const Tensor& v, int64_t heads, int64_t dim, std::span<const int32_t> slots,
+                        float* cache) {
+  const float* from = v.data;
+  for (const int32_t slot : slots) {
+    const int64_t row = slot % kUnit;
+    float* unit = cache + (slot - row) * heads * dim + row * dim;
+    for (int64_t h = 0; h < heads; ++h, from += dim) {
+      std::copy_n(from, dim, unit + h * kUnit * dim);
+    }
+  }
+}
+
 void CheckShapes(const KvBatch& kv, int layer, const KvLayout& layout, const Tensor& q,
                  const Tensor& k, const Tensor& v) {
   const auto tokens = static_cast<int64_t>(kv.slots.size());
@@ -52,8 +86,15 @@ Tensor Attend(Context& cx, const KvBatch& kv, int layer, const KvLayout& layout,
   CheckShapes(kv, layer, layout, q, k, v);
   float* keys = kv.k[static_cast<size_t>(layer)];
   float* values = layout.latent ? keys : kv.v[static_cast<size_t>(layer)];
-  StoreRows(k, layout.k_width(), kv.slots, keys);
-  if (!layout.latent) StoreRows(v, layout.v_width(), kv.slots, values);
+  // Latent keys are values too, which are read by rows.
+  const bool in_units = kv.page_tokens > 0 && !layout.latent;
+  if (in_units) {
+    StoreKeysInUnits(k, layout.k_width(), kv.slots, keys);
+    StoreValuesInUnits(v, layout.n_kv_heads, layout.v_dim, kv.slots, values);
+  } else {
+    StoreRows(k, layout.k_width(), kv.slots, keys);
+    if (!layout.latent) StoreRows(v, layout.v_width(), kv.slots, values);
+  }
 
   Tensor out = cx.New({q.shape[0], q.shape[1] * layout.v_dim});
   kernels::AttentionArgs args = {
@@ -70,7 +111,8 @@ Tensor Attend(Context& cx, const KvBatch& kv, int layer, const KvLayout& layout,
              .v = values,
              .v_row_stride = layout.latent ? layout.k_width() : layout.v_width(),
              .v_head_stride = layout.latent ? layout.k_dim : layout.v_dim,
-             .page_tokens = kv.page_tokens},
+             .page_tokens = kv.page_tokens,
+             .in_units = in_units},
       .sequences = kv.sequences};
   if (cx.tape != nullptr) {
     CheckPacked(kv);

@@ -21,8 +21,9 @@ struct KvLayout {
   int64_t v_width() const { return latent ? 0 : n_kv_heads * v_dim; }
 };
 
-// One forward pass's view of the cache. Row r of layer l's keys is k[l] + r * k_width. Every
-// sequence of the pass stands once in `sequences`; its queries are consecutive tokens of the batch.
+// One forward pass's view of the cache. Row r of layer l's keys is k[l] + r * k_width; in pages of
+// a layout that is not latent they lie in units (kernels::KvView::in_units). Every sequence of
+// the pass stands once in `sequences`; its queries are consecutive tokens of the batch.
 struct KvBatch {
   std::span<float* const> k;       // [layers]
   std::span<float* const> v;       // [layers]; null for latent layouts

@@ -1,6 +1,6 @@
-// One span of attention: keys are transposed so that registers run over keys for the scores (a
-// chain over the head dimension each), and over the head dimension for the values (a chain over
-// keys each).
+// One span of attention: keys are transposed, or lie so, that registers run over keys for the
+// scores (a chain over the head dimension each), and over the head dimension for the values (a
+// chain over keys each).
 #if defined(AHA_KERNELS_CPU_ATTENTION_INL_H_) == defined(HWY_TARGET_TOGGLE)
 #ifdef AHA_KERNELS_CPU_ATTENTION_INL_H_
 #undef AHA_KERNELS_CPU_ATTENTION_INL_H_
@@ -73,18 +73,39 @@ void TransposeKeys(const KeySpan& span, int64_t dim, float* keys) {
   }
 }
 
+// Transposed keys: value i of the 16 keys of group g at group[g] + i * stride.
+struct KeyColumns {
+  const float* group[kAttentionSpan / kAttentionPageUnit];
+  int64_t stride;
+};
+
+// `keys`: what TransposeKeys wrote, unless the span's keys lie in units.
+HWY_INLINE KeyColumns ColumnsOf(const KeySpan& span, const float* keys) {
+  KeyColumns columns;
+  columns.stride = span.k_in_units ? kAttentionPageUnit : kAttentionSpan;
+  for (int64_t g = 0; g * kAttentionPageUnit < span.count; ++g) {
+    columns.group[g] = span.k_in_units ? span.k[g] : keys + g * kAttentionPageUnit;
+  }
+  return columns;
+}
+
 // scores[r][t] = scale * (q[r] . key[t]) for C registers of keys from `t` on.
 template <int R, int C>
-HWY_INLINE void ScoreTile(const QueryRows& a, int64_t row, const float* keys, int64_t t,
+HWY_INLINE void ScoreTile(const QueryRows& a, int64_t row, const KeyColumns& keys, int64_t t,
                           float* scores) {
   const D d;
+  const float* column[C];
+  for (int c = 0; c < C; ++c) {
+    const int64_t at = t + c * kVec;
+    column[c] = keys.group[at / kAttentionPageUnit] + at % kAttentionPageUnit;
+  }
   VF acc[R][C];
   for (int r = 0; r < R; ++r) {
     for (int c = 0; c < C; ++c) acc[r][c] = hn::Zero(d);
   }
   for (int64_t i = 0; i < a.qk_dim; ++i) {
     VF key[C];
-    for (int c = 0; c < C; ++c) key[c] = hn::LoadU(d, keys + i * kAttentionSpan + t + c * kVec);
+    for (int c = 0; c < C; ++c) key[c] = hn::LoadU(d, column[c] + i * keys.stride);
     for (int r = 0; r < R; ++r) {
       const VF q = hn::Set(d, a.q[row + r][i]);
       for (int c = 0; c < C; ++c) acc[r][c] = hn::MulAdd(q, key[c], acc[r][c]);
@@ -153,6 +174,15 @@ HWY_INLINE void Values(const KeySpan& span, const float* scores, int64_t begin, 
   for (; i + kWide * kVec <= v_dim; i += kWide * kVec) {
     ValueTile<R, kWide>(span, scores, begin, end, i, v_dim, out);
   }
+  // A chain waits for itself at each key: few registers must not go one by one.
+  if constexpr (kWide > 4) {
+    for (; i + 4 * kVec <= v_dim; i += 4 * kVec) {
+      ValueTile<R, 4>(span, scores, begin, end, i, v_dim, out);
+    }
+  }
+  for (; i + 2 * kVec <= v_dim; i += 2 * kVec) {
+    ValueTile<R, 2>(span, scores, begin, end, i, v_dim, out);
+  }
   for (; i + kVec <= v_dim; i += kVec) ValueTile<R, 1>(span, scores, begin, end, i, v_dim, out);
   for (; i < v_dim; ++i) {
     for (int64_t t = begin; t < end; ++t) {
@@ -167,13 +197,16 @@ HWY_INLINE void Values(const KeySpan& span, const float* scores, int64_t begin, 
 }
 
 template <int R>
-HWY_NOINLINE void AttendRows(const QueryRows& a, const KeySpan& span, const float* keys,
+HWY_NOINLINE void AttendRows(const QueryRows& a, const KeySpan& span, const KeyColumns& keys,
                              int64_t row, float* scores, SpanState* states, float* out) {
-  constexpr int kWide = kParts == 1 ? 4 : 2;
+  constexpr int kWide = R == 1 ? 8 : kParts == 1 ? 4 : 2;
   const int64_t most = a.counts[row + R - 1];
   const int64_t fewest = a.counts[row];
   int64_t t = 0;
   for (; t + kWide * kVec <= most; t += kWide * kVec) ScoreTile<R, kWide>(a, row, keys, t, scores);
+  if constexpr (kWide > 4) {
+    for (; t + 4 * kVec <= most; t += 4 * kVec) ScoreTile<R, 4>(a, row, keys, t, scores);
+  }
   for (; t < most; t += kVec) ScoreTile<R, 1>(a, row, keys, t, scores);
   for (int r = 0; r < R; ++r) {
     states[row + r] = SoftmaxRow(scores + r * kAttentionSpan, a.counts[row + r]);
@@ -191,10 +224,11 @@ HWY_NOINLINE void AttendRows(const QueryRows& a, const KeySpan& span, const floa
 
 void AttendSpan(const QueryRows& a, const KeySpan& span, const float* keys, float* scratch,
                 SpanState* states, float* out) {
+  const KeyColumns columns = ColumnsOf(span, keys);
   int64_t row = 0;
-  for (; row + 4 <= a.rows; row += 4) AttendRows<4>(a, span, keys, row, scratch, states, out);
-  for (; row + 2 <= a.rows; row += 2) AttendRows<2>(a, span, keys, row, scratch, states, out);
-  for (; row < a.rows; ++row) AttendRows<1>(a, span, keys, row, scratch, states, out);
+  for (; row + 4 <= a.rows; row += 4) AttendRows<4>(a, span, columns, row, scratch, states, out);
+  for (; row + 2 <= a.rows; row += 2) AttendRows<2>(a, span, columns, row, scratch, states, out);
+  for (; row < a.rows; ++row) AttendRows<1>(a, span, columns, row, scratch, states, out);
 }
 
 void MergeSpan(SpanState* state, float* out, const SpanState& span_state, const float* span_out,

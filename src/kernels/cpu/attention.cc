@@ -98,15 +98,17 @@ class AttentionRun {
     const KvView& kv = args_.kv;
     KeySpan span;
     span.count = count;
+    span.k_in_units = kv.in_units;
     span.k_row_stride = kv.k_row_stride;
-    span.v_row_stride = kv.v_row_stride;
+    span.v_row_stride = kv.in_units ? args_.v_dim : kv.v_row_stride;
+    const int64_t head = item.kv_head * (kv.in_units ? kAttentionPageUnit : 1);
     for (int64_t g = 0; g * kAttentionPageUnit < count; ++g) {
       const int64_t t = begin + g * kAttentionPageUnit;
       const int64_t row = s.pages == nullptr
                               ? s.first_row + t
                               : s.pages[t / kv.page_tokens] * kv.page_tokens + t % kv.page_tokens;
-      span.k[g] = kv.k + row * kv.k_row_stride + item.kv_head * kv.k_head_stride;
-      span.v[g] = kv.v + row * kv.v_row_stride + item.kv_head * kv.v_head_stride;
+      span.k[g] = kv.k + row * kv.k_row_stride + head * kv.k_head_stride;
+      span.v[g] = kv.v + row * kv.v_row_stride + head * kv.v_head_stride;
     }
     return span;
   }
@@ -119,7 +121,8 @@ class AttentionRun {
   void RunItem(const Item& item, Arena& scratch) const {
     const AttentionSequence& s = args_.sequences[static_cast<size_t>(item.sequence)];
     const int64_t v_dim = args_.v_dim;
-    auto* keys = scratch.Allocate<float>(args_.qk_dim * kAttentionSpan);
+    auto* keys =
+        args_.kv.in_units ? nullptr : scratch.Allocate<float>(args_.qk_dim * kAttentionSpan);
     auto* scores = scratch.Allocate<float>(4 * kAttentionSpan);
     auto* q = scratch.Allocate<const float*>(item.rows);
     auto* counts = scratch.Allocate<int64_t>(item.rows);
@@ -141,7 +144,7 @@ class AttentionRun {
         counts[r] = std::min(kAttentionSpan, Keys(s, item.first_row + r) - begin);
       }
       const KeySpan span = SpanOf(item, begin, counts[item.rows - 1]);
-      lanes_.transpose_keys(span, args_.qk_dim, keys);
+      if (keys != nullptr) lanes_.transpose_keys(span, args_.qk_dim, keys);
       const QueryRows rows = {q + skip,     counts + skip, item.rows - skip,
                               args_.qk_dim, v_dim,         args_.scale};
       if (i == 0) {

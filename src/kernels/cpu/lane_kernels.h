@@ -28,9 +28,11 @@ struct FloatTile {
   int64_t y_stride = 0;
 };
 
-// Up to kAttentionSpan keys of one kv head, in groups of kAttentionPageUnit contiguous rows.
+// Up to kAttentionSpan keys of one kv head, in groups of kAttentionPageUnit contiguous rows, or
+// units [dim][kAttentionPageUnit].
 struct KeySpan {
   int64_t count = 0;
+  bool k_in_units = false;
   int64_t k_row_stride = 0, v_row_stride = 0;
   const float* k[kAttentionSpan / kAttentionPageUnit];
   const float* v[kAttentionSpan / kAttentionPageUnit];

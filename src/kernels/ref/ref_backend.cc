@@ -111,16 +111,38 @@ class AttentionRow {
            t % args_.kv.page_tokens;
   }
 
+  // Value d of token t's key is first[d * stride].
+  struct KeyValues {
+    const float* first;
+    int64_t stride;
+  };
+  KeyValues Key(int64_t t) const {
+    const KvView& kv = args_.kv;
+    const int64_t row = Row(t);
+    if (!kv.in_units) return {kv.k + row * kv.k_row_stride + kv_head_ * kv.k_head_stride, 1};
+    const int64_t in_unit = row % kAttentionPageUnit;
+    return {kv.k + (row - in_unit) * kv.k_row_stride +
+                kv_head_ * kAttentionPageUnit * kv.k_head_stride + in_unit,
+            kAttentionPageUnit};
+  }
+  const float* Value(int64_t t) const {
+    const KvView& kv = args_.kv;
+    const int64_t row = Row(t);
+    if (!kv.in_units) return kv.v + row * kv.v_row_stride + kv_head_ * kv.v_head_stride;
+    const int64_t in_unit = row % kAttentionPageUnit;
+    return kv.v + (row - in_unit) * kv.v_row_stride +
+           kv_head_ * kAttentionPageUnit * kv.v_head_stride + in_unit * args_.v_dim;
+  }
+
   void Span(int64_t span, float* maximum, float* sum, float* o) const {
     const int64_t begin = span * kAttentionSpan;
     const int64_t count = std::min(kAttentionSpan, keys_ - begin);
     float p[kAttentionSpan];
     float largest = -std::numeric_limits<float>::infinity();
     for (int64_t t = 0; t < count; ++t) {
-      const float* k =
-          args_.kv.k + Row(begin + t) * args_.kv.k_row_stride + kv_head_ * args_.kv.k_head_stride;
+      const KeyValues k = Key(begin + t);
       float acc = 0;
-      for (int64_t d = 0; d < args_.qk_dim; ++d) acc = std::fma(q_[d], k[d], acc);
+      for (int64_t d = 0; d < args_.qk_dim; ++d) acc = std::fma(q_[d], k.first[d * k.stride], acc);
       p[t] = acc * args_.scale;
       largest = std::max(largest, p[t]);
     }
@@ -129,8 +151,7 @@ class AttentionRow {
     for (int64_t t = 0; t < count; ++t) {
       p[t] = portable::Exp(p[t] - largest);
       lanes.lane[t % kLanes] += p[t];
-      const float* v =
-          args_.kv.v + Row(begin + t) * args_.kv.v_row_stride + kv_head_ * args_.kv.v_head_stride;
+      const float* v = Value(begin + t);
       for (int64_t d = 0; d < args_.v_dim; ++d) o[d] = std::fma(p[t], v[d], o[d]);
     }
     *maximum = largest;
