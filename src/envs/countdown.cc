@@ -17,12 +17,20 @@ using countdown::Puzzles;
 
 class Countdown : public Environment {
  public:
-  Countdown(Puzzles puzzles, bool phrases) : puzzles_(std::move(puzzles)), phrases_(phrases) {}
+  Countdown(Puzzles puzzles, bool phrases, double other_share)
+      : puzzles_(std::move(puzzles)), phrases_(phrases), other_share_(other_share) {}
 
   Problem Get(Split split, uint64_t seed, uint64_t index) const override {
     Draws draws(seed, index);
-    const Puzzle puzzle = puzzles_.Draw(split, draws);
     Problem p;
+    if (other_share_ > 0 && draws.Chance(other_share_)) {
+      const std::string text = countdown::NoPuzzle(draws);
+      p.id = "no puzzle: " + text;
+      p.prompt = "Q: " + text + "\n";
+      p.answer = countdown::kNoPuzzleReply;
+      return p;
+    }
+    const Puzzle puzzle = puzzles_.Draw(split, draws);
     p.id = puzzle.Key();
     p.prompt = "Q: " + countdown::Ask(puzzle, phrases_, draws) + "\n";
     p.meta = {{"numbers", puzzle.numbers}, {"target", puzzle.target}};
@@ -43,6 +51,11 @@ class Countdown : public Environment {
       return score;
     }
     score.extracted = answer.substr(0, 200);
+    if (!problem.meta.contains("target")) {
+      score.correct = score.extracted == problem.answer ? 1 : 0;
+      score.why = score.correct > 0 ? "right" : "it is no puzzle";
+      return score;
+    }
     const Result<Expression> e = EvaluateExpression(answer);
     if (!e.ok()) {
       score.why = e.status().message();
@@ -68,7 +81,7 @@ class Countdown : public Environment {
   std::vector<std::pair<std::string, double>> Measure(const Problem& problem,
                                                       std::string_view completion) const override {
     const Reply reply = SplitReply(completion);
-    if (!reply.thinks) return {};
+    if (!reply.thinks || !problem.meta.contains("target")) return {};
     const TraceStats t =
         ReadTrace(reply.thought, problem.meta["numbers"].get<std::vector<int64_t>>(),
                   problem.meta["target"].get<int64_t>());
@@ -87,6 +100,7 @@ class Countdown : public Environment {
  private:
   Puzzles puzzles_;
   bool phrases_;
+  double other_share_;
 };
 
 // A number at `at`, and past it.
@@ -190,11 +204,14 @@ Result<std::unique_ptr<Environment>> MakeCountdown(const Json& options) {
   Section s(&options, "task countdown");
   Game game;
   bool phrases = false;
+  double other_share = 0;
   countdown::ReadGame(s, &game);
   s.Read("phrases", &phrases);
+  s.Read("other_share", &other_share, 0, 1);
   AHA_RETURN_IF_ERROR(s.Finish());
   AHA_ASSIGN_OR_RETURN(Puzzles puzzles, Puzzles::Make(game));
-  return std::unique_ptr<Environment>(std::make_unique<Countdown>(std::move(puzzles), phrases));
+  return std::unique_ptr<Environment>(
+      std::make_unique<Countdown>(std::move(puzzles), phrases, other_share));
 }
 
 }  // namespace aha

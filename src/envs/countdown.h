@@ -16,7 +16,8 @@ namespace aha {
 
 // Options: numbers (3, up to 6), least_numbers (numbers), largest (12), least_target (10),
 // most_target (99), division (false), targets ("every" that has a solution equally often, or
-// "drawn" by a random play), phrases (false: asked as above; true: in a person's words too).
+// "drawn" by a random play), phrases (false: asked as above; true: in a person's words too),
+// other_share (0) of problems that are no puzzle, which is the right answer then.
 Result<std::unique_ptr<Environment>> MakeCountdown(const Json& options);
 
 // Pre-training text for 3 or 4 numbers (and both): the game's options, and style ("plain" or

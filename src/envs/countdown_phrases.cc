@@ -34,9 +34,17 @@ std::string Ask(const Puzzle& puzzle, bool phrases, Draws& draws) {
                                                  "Numbers {n}, target {t}",
                                                  "Countdown: {n}, target {t}",
                                                  "{n} make {t}",
+                                                 "I have {n}, target {t}",
+                                                 "I have {n} and want {t}",
+                                                 "What makes {t} from {n}",
+                                                 "Can {n} make {t}",
+                                                 "Solve {n} for {t}",
+                                                 "target {t}, numbers {n}",
+                                                 "{n} = {t}",
                                                  "{n} -> {t}",
                                                  "{t} from {n}"};
-  static const std::vector<std::string> kEnds = {"", "", ".", "?"};
+  static const std::vector<std::string> kEnds = {"", "", ".", "?", "!", " please"};
+  static const std::vector<std::string> kBegins = {"", "", "", "", "Please ", "Hey, ", "OK, "};
   std::string text = draws.OneOf(kWays);
   const int64_t list = draws.Below(3);
   Replace(&text, "{t}", target);
@@ -47,6 +55,7 @@ std::string Ask(const Puzzle& puzzle, bool phrases, Draws& draws) {
   if (draws.Chance(0.3) && text[0] >= 'A' && text[0] <= 'Z') {
     text[0] = static_cast<char>(text[0] - 'A' + 'a');
   }
+  text.insert(0, draws.OneOf(kBegins));
   return text + draws.OneOf(kEnds);
 }
 

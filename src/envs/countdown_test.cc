@@ -194,6 +194,22 @@ TEST(CountdownPhrases, HoldThePuzzleAndNothingElse) {
   EXPECT_GT(ways.size(), 100u);
 }
 
+TEST(Countdown, WhatIsNoPuzzleIsToldSo) {
+  const auto env = Make({{"name", "countdown"}, {"other_share", 0.25}});
+  int others = 0;
+  for (uint64_t i = 0; i < 400; ++i) {
+    const Problem p = env->Get(Split::kTrain, 1, i);
+    if (p.answer.empty()) continue;
+    ++others;
+    EXPECT_EQ(env->Grade(p, "<answer>" + p.answer + "</answer>")->correct, 1);
+    EXPECT_EQ(
+        env->Grade(p, "<think>\nTry 9*7=63</think><answer>" + p.answer + "</answer>")->correct, 1);
+    EXPECT_EQ(env->Grade(p, "<answer>9+8+7</answer>")->correct, 0);
+    EXPECT_TRUE(env->Measure(p, "<think>\nTry 9*7=63</think>").empty());
+  }
+  EXPECT_NEAR(others / 400.0, 0.25, 0.09);
+}
+
 TEST(Countdown, DrawnTargetsNeedNoTable) {
   const auto env = Make({{"name", "countdown"},
                          {"numbers", 6},

@@ -26,8 +26,6 @@ struct Style {
 };
 constexpr Style kPlain = {"\n", ", ", false, ""};
 constexpr Style kWords = {"\nTry ", " then ", true, "\nI will guess."};
-constexpr const char* kNoPuzzle =
-    "I can only play Countdown. Give me 3 or 4 numbers and a target, like: 9 7 8 to 10";
 
 struct TextOptions {
   double questions = 0.4, notes = 0.5, think_share = 0.2, give_up = 0.25, note_give_up = 0.03;
@@ -225,7 +223,7 @@ class CountdownText : public DocumentSource {
   Document Other(Draws& draws) const {
     Document d;
     Prompt("Q: " + countdown::NoPuzzle(draws) + "\n", &d);
-    Say(std::string("<answer>") + kNoPuzzle + "</answer>", &d);
+    Say(std::string("<answer>") + countdown::kNoPuzzleReply + "</answer>", &d);
     return d;
   }
 

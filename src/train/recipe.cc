@@ -57,6 +57,7 @@ void ReadRl(Section& s, RlRecipe* r) {
   s.Read("refill_rounds", &r->refill_rounds, 0, 1000);
   s.ReadOne("overlong", {"keep", "mask", "penalty"}, &r->overlong);
   s.Read("overlong_window", &r->overlong_window, 0, 1 << 24);
+  s.Read("overlong_penalty", &r->overlong_penalty, 0, 1000);
   s.Read("reference_every", &r->reference_every, 0, kMost);
   s.Read("curriculum_low", &r->curriculum_low, 0, 1);
   s.Read("curriculum_high", &r->curriculum_high, 0, 1);

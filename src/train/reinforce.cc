@@ -140,10 +140,12 @@ class Reinforcement : public StageRunner {
       s.reward += part.weight * s.parts.back();
     }
     if (recipe_.overlong == Overlong::kPenalty && recipe_.overlong_window > 0) {
-      // DAPO's soft punishment: from 0 to -1 over the last tokens before the cap.
+      // DAPO's soft punishment: from 0 to all of it over the last tokens before the cap.
       const int64_t over = s.tokens - (cap - recipe_.overlong_window);
-      s.reward -= std::clamp(
-          static_cast<double>(over) / static_cast<double>(recipe_.overlong_window), 0.0, 1.0);
+      s.reward -=
+          recipe_.overlong_penalty *
+          std::clamp(static_cast<double>(over) / static_cast<double>(recipe_.overlong_window), 0.0,
+                     1.0);
     }
     s.trained = !(s.truncated && recipe_.overlong == Overlong::kMask);
     s.sequence.ids = prompt;
