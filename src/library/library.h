@@ -38,6 +38,7 @@ Result<std::filesystem::path> ResolveModel(const std::string& name);
 struct OpenedTokenizer {
   Tokenizer tokenizer;
   std::optional<ChatTemplate> chat;
+  SpecialTokenTexts tokens = {};  // as the files name them; empty: they do not
 };
 
 // A model folder, a folder with the tokenizer's files only, or a .gguf.

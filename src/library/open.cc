@@ -61,7 +61,7 @@ Result<OpenedTokenizer> TokenizerOfFolder(const fs::path& folder) {
     AHA_ASSIGN_OR_RETURN(source, ReadFile(folder / "chat_template.jinja", kLargestJson));
   }
   AHA_ASSIGN_OR_RETURN(std::optional<ChatTemplate> chat, ParseTemplate(source, tokens));
-  return OpenedTokenizer{std::move(tokenizer), std::move(chat)};
+  return OpenedTokenizer{std::move(tokenizer), std::move(chat), tokens};
 }
 
 Result<OpenedTokenizer> TokenizerOfGguf(const GgufVocabulary& v) {
@@ -82,10 +82,9 @@ Result<OpenedTokenizer> TokenizerOfGguf(const GgufVocabulary& v) {
                ? std::string()
                : std::string(tokenizer.TokenBytes(static_cast<int32_t>(id)));
   };
-  AHA_ASSIGN_OR_RETURN(
-      std::optional<ChatTemplate> chat,
-      ParseTemplate(v.chat_template, {text(v.bos), text(v.eos), text(v.pad), text(v.unk)}));
-  return OpenedTokenizer{std::move(tokenizer), std::move(chat)};
+  const SpecialTokenTexts tokens = {text(v.bos), text(v.eos), text(v.pad), text(v.unk)};
+  AHA_ASSIGN_OR_RETURN(std::optional<ChatTemplate> chat, ParseTemplate(v.chat_template, tokens));
+  return OpenedTokenizer{std::move(tokenizer), std::move(chat), tokens};
 }
 
 void AddIds(const Json* value, int32_t vocab, std::vector<int32_t>* ids) {

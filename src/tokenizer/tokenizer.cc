@@ -48,6 +48,7 @@ struct Tokenizer::Impl {
   // Hugging Face looks for these in two passes: first the tokens of raw text, then, in what is
   // left, those of normalised text. We look for both in raw text: NFC does not make or break them.
   AddedTokenMatcher first = {}, second = {};
+  AddedTokenMatcher tags = {};   // those that are not special
   AddedTokenMatcher plain = {};  // those that are mere text, found where the others are not allowed
 
   static Result<std::unique_ptr<const Impl>> Create(TokenizerSpec spec);
@@ -73,16 +74,18 @@ void Tokenizer::Impl::IndexTokens() {
   for (size_t i = 0; i < spec.tokens.size(); ++i) {
     if (!spec.tokens[i].empty()) ids.emplace(spec.tokens[i], static_cast<int32_t>(i));
   }
-  std::vector<const AddedToken*> lists[3];
+  std::vector<const AddedToken*> lists[4];
   for (const AddedToken& t : spec.added) {
     added_by_id[static_cast<size_t>(t.id)] = &t;
     ids[t.content] = t.id;
     lists[t.normalized ? 1 : 0].push_back(&t);
     if (IsPlainText(t)) lists[2].push_back(&t);
+    if (!t.special) lists[3].push_back(&t);
   }
   first = AddedTokenMatcher(lists[0]);
   second = AddedTokenMatcher(lists[1]);
   plain = AddedTokenMatcher(lists[2]);
+  tags = AddedTokenMatcher(lists[3]);
 }
 
 Status Tokenizer::Impl::EncodeValid(std::string_view text, std::vector<int32_t>* out) const {
@@ -128,6 +131,16 @@ struct Range {
   size_t begin, end;
 };
 
+// `range`, which begins where the last one ends or later.
+void AddRange(Range range, std::vector<Range>* ranges) {
+  if (range.begin == range.end) return;
+  if (!ranges->empty() && ranges->back().end == range.begin) {
+    ranges->back().end = range.end;
+  } else {
+    ranges->push_back(range);
+  }
+}
+
 // Cuts tokens of `matcher` that lie inside `allowed` (sorted, apart) out of the plain parts.
 std::vector<Part> CutTokens(std::string_view text, const std::vector<Part>& parts,
                             const std::vector<Range>& allowed, const AddedTokenMatcher& matcher) {
@@ -159,20 +172,17 @@ std::vector<Part> CutTokens(std::string_view text, const std::vector<Part>& part
 
 Result<std::vector<int32_t>> Tokenizer::EncodePieces(std::span<const TextPiece> pieces) const {
   std::string text;
-  std::vector<Range> allowed;
+  std::vector<Range> special, tags;  // where they may be found
   for (const TextPiece& piece : pieces) {
-    const size_t begin = text.size();
+    const Range range = {text.size(), text.size() + piece.text.size()};
     text += piece.text;
-    if (!piece.allow_special || piece.text.empty()) continue;
-    if (!allowed.empty() && allowed.back().end == begin) {
-      allowed.back().end = text.size();
-    } else {
-      allowed.push_back({begin, text.size()});
-    }
+    if (piece.allow_special) AddRange(range, &special);
+    if (piece.allow_special || piece.allow_tags) AddRange(range, &tags);
   }
   std::vector<Part> parts = {{0, text.size()}};
-  parts = CutTokens(text, parts, allowed, impl_->first);
-  parts = CutTokens(text, parts, allowed, impl_->second);
+  parts = CutTokens(text, parts, special, impl_->first);
+  parts = CutTokens(text, parts, special, impl_->second);
+  parts = CutTokens(text, parts, tags, impl_->tags);
   parts = CutTokens(text, parts, {{0, text.size()}}, impl_->plain);
   std::vector<int32_t> ids;
   for (const Part& part : parts) {

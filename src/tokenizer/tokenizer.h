@@ -32,10 +32,12 @@ struct EncodeOptions {
   bool add_special_tokens = false;
 };
 
-// A stretch of a longer text. Only where `allow_special` holds may added tokens be found.
+// A stretch of a longer text. Only where `allow_special` holds may added tokens be found; where
+// `allow_tags` does, those that are not `special` (<think>, tool tags).
 struct TextPiece {
   std::string_view text;
   bool allow_special = false;
+  bool allow_tags = false;
 };
 
 // What a GGUF's metadata says of its vocabulary (tokenizer.ggml.*).

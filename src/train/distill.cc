@@ -120,7 +120,8 @@ Status Ask(const RunParts& parts, const DistillRecipe& recipe, const fs::path& p
 class Distillation : public StageRunner {
  public:
   Distillation(const DistillRecipe& recipe, const fs::path& samples) : recipe_(recipe.sft) {
-    recipe_.data = {{"name", "jsonl"}, {"path", samples.string()}};
+    // An answer too long for max_document is left out.
+    recipe_.data = {{"name", "jsonl"}, {"path", samples.string()}, {"on_error", "skip"}};
   }
   Status Begin(RunParts& parts) {
     AHA_ASSIGN_OR_RETURN(learning_, MakeSupervised(parts, recipe_, recipe_.steps));

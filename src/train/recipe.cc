@@ -93,6 +93,7 @@ void ReadDistill(Section& s, DistillRecipe* r) {
   s.Read("max_completion", &r->max_completion, 1, 1 << 24);
   ReadSupervised(s, &r->sft);
   if (r->teacher.empty()) s.Fail(InvalidArgument("distill: teacher is missing (a model's path)"));
+  r->sft.refuse_long = true;
   if (!r->sft.data.is_null())
     s.Fail(InvalidArgument("distill: its data are the teacher's answers"));
 }
@@ -104,6 +105,7 @@ Result<Stage> ReadStage(const Json* table, const std::string& name, std::string 
   if (kind == "pretrain" || kind == "sft") {
     SupervisedRecipe r;
     if (kind == "pretrain") r.optimizer.beta2 = 0.98;
+    r.refuse_long = kind == "sft";
     ReadSupervised(s, &r);
     if (r.data.is_null()) s.Fail(InvalidArgument("[{}] has no data", name));
     stage.what = std::move(r);
@@ -147,7 +149,11 @@ Status ReadTokenizer(const Json* table, TokenizerRecipe* t) {
   s.ReadOne("kind", {"symbols", "bpe", "file"}, &t->kind);
   s.Read("words", &t->words);
   s.Read("characters", &t->characters);
-  s.Read("vocab_size", &t->vocab_size, 260, 1 << 22);
+  s.Read("vocab_size", &t->vocab_size, 256, 1 << 22);
+  s.Read("special", &t->special);
+  s.ReadOne("pattern", {"qwen2", "llama-3", "gpt-2"}, &t->pattern);
+  s.Read("min_frequency", &t->min_frequency, 1, kMost);
+  s.Read("documents", &t->documents, 1, kMost);
   s.Read("path", &t->path);
   s.Read("eos", &t->eos);
   s.Read("pad", &t->pad);

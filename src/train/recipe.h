@@ -41,8 +41,14 @@ struct TokenizerRecipe {
   Kind kind = Kind::kSymbols;
   std::vector<std::string> words;  // kSymbols: several characters that are one token
   std::string characters;          // kSymbols: one token each
-  int64_t vocab_size = 1024;       // kBpe: trained on the first stage's data
-  std::string path;                // kFile: a tokenizer.json
+  // kBpe: a vocabulary learned from the data of the first stage that reads documents.
+  int64_t vocab_size = 1024;
+  std::vector<std::string> special;  // text that is one token and that nobody's text can forge
+  enum class Pattern { kQwen2, kLlama3, kGpt2 };
+  Pattern pattern = Pattern::kQwen2;  // how text is cut into words
+  int64_t min_frequency = 2;          // pairs seen less often are not merged
+  int64_t documents = 10'000;         // read of a generated source; of a file, all are
+  std::string path;                   // kFile: a tokenizer.json
   std::string eos = "<eos>", pad = "<pad>";
   std::string chat_template;  // Jinja; empty: none is written
 };
@@ -51,7 +57,8 @@ struct TokenizerRecipe {
 struct SupervisedRecipe {
   int64_t steps = 1000;
   int64_t batch_tokens = 4096;  // a step takes documents until they fill this
-  int64_t max_document = 1024;  // longer ones are cut (pretrain) or refused (sft)
+  int64_t max_document = 1024;  // tokens; longer ones are cut (pretrain) or refused (sft)
+  bool refuse_long = false;     // what the stage's kind says
   Json data;                    // {name = "countdown-text", ...} or {name = "jsonl", path = ...}
   double gap_share = 0;         // documents whose positions after the prompt are shifted ...
   int64_t max_gap = 0;          // ... by a random 0..max_gap

@@ -7,7 +7,6 @@
 #include "library/sha256.h"
 #include "model/initialize.h"
 #include "train/evaluate.h"
-#include "train/symbols.h"
 
 namespace aha {
 
@@ -41,51 +40,10 @@ int64_t MostCompletion(const Recipe& recipe) {
 
 Run::~Run() = default;
 
-Status Run::MakeTokenizer() {
-  const TokenizerRecipe& t = recipe_.tokenizer;
-  Json config = {{"tokenizer_class", "PreTrainedTokenizerFast"},
-                 {"eos_token", t.eos},
-                 {"pad_token", t.pad},
-                 {"clean_up_tokenization_spaces", false}};
-  if (!recipe_.model.base.empty()) {
-    AHA_ASSIGN_OR_RETURN(const fs::path path, ResolveModel(recipe_.model.base));
-    AHA_ASSIGN_OR_RETURN(OpenedTokenizer opened, OpenTokenizer(path));
-    parts_.tokenizer = std::make_unique<Tokenizer>(std::move(opened.tokenizer));
-    config.erase("eos_token");
-    config.erase("pad_token");
-    if (opened.chat) config["chat_template"] = opened.chat->source();
-    const Json* eos = FindKey(parts_.base->config(), "eos_token_id");
-    if (eos == nullptr) return InvalidArgument("{} does not say its eos_token_id", path.string());
-    parts_.eos = eos->is_array() ? (*eos)[0].get<int32_t>() : eos->get<int32_t>();
-    config["eos_token"] = parts_.tokenizer->TokenBytes(parts_.eos);
-    for (const Json& id : eos->is_array() ? *eos : Json::array({*eos})) {
-      parts_.stop_ids.push_back(id.get<int32_t>());
-    }
-  } else {
-    std::string json;
-    if (t.kind == TokenizerRecipe::Kind::kSymbols) {
-      AHA_ASSIGN_OR_RETURN(json, SymbolTokenizerJson(t));
-    } else if (t.kind == TokenizerRecipe::Kind::kFile) {
-      AHA_ASSIGN_OR_RETURN(json, ReadFile(t.path, 100'000'000));
-    } else {
-      return InvalidArgument("[tokenizer] kind bpe: training one is not built yet; give a file");
-    }
-    AHA_ASSIGN_OR_RETURN(Tokenizer made, Tokenizer::FromJson(json));
-    parts_.tokenizer = std::make_unique<Tokenizer>(std::move(made));
-    const std::optional<int32_t> eos = parts_.tokenizer->IdOf(t.eos);
-    if (!eos) return InvalidArgument("[tokenizer] has no token '{}' to end with", t.eos);
-    parts_.eos = *eos;
-    parts_.stop_ids = {*eos};
-    if (!t.chat_template.empty()) config["chat_template"] = t.chat_template;
-  }
-  parts_.tokenizer_files = {parts_.tokenizer->ToJson(), DumpJson(config, 2) + "\n"};
-  return OkStatus();
-}
-
 Status Run::MakeModel() {
   const ModelRecipe& m = recipe_.model;
   if (m.base.empty()) {
-    AHA_RETURN_IF_ERROR(MakeTokenizer());
+    AHA_RETURN_IF_ERROR(MakeTokenizer(parts_));
     Json config = m.config;
     if (FindKey(config, "vocab_size") == nullptr) {
       config["vocab_size"] = parts_.tokenizer->vocab_size();
@@ -102,7 +60,7 @@ Status Run::MakeModel() {
     AHA_ASSIGN_OR_RETURN(const fs::path path, ResolveModel(m.base));
     AHA_ASSIGN_OR_RETURN(ModelFiles opened, ModelFiles::Open(path));
     parts_.base = std::make_unique<ModelFiles>(std::move(opened));
-    AHA_RETURN_IF_ERROR(MakeTokenizer());
+    AHA_RETURN_IF_ERROR(MakeTokenizer(parts_));
     if (m.lora_rank == 0) {
       AHA_ASSIGN_OR_RETURN(ModelFiles copy, ModelFiles::InMemoryCopy(*parts_.base));
       AHA_ASSIGN_OR_RETURN(parts_.learner,
@@ -181,6 +139,14 @@ Status Run::Resume() {
   const std::vector<fs::path> checkpoints = ListCheckpoints(options_.out / "checkpoints");
   if (options_.resume && !checkpoints.empty()) {
     const fs::path& last = checkpoints.back();
+    // Symbols, files and trained vocabularies are all made anew: data that changed is seen here.
+    const Result<std::string> was = ReadFile(last / "tokenizer.json");
+    if (was.ok() && *was != parts_.tokenizer_files.tokenizer) {
+      return InvalidArgument(
+          "{}: its tokenizer is not the one that the recipe gives now; the data or the files that "
+          "it is made of have changed",
+          last.string());
+    }
     Result<Json> read = ReadCheckpoint(last, parts_.learner.get());
     if (!read.ok()) return read.status();
     const auto get = [&](const char* key, int64_t* value) -> Status {

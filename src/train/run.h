@@ -12,8 +12,10 @@
 #include <filesystem>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 
+#include "chat/chat_template.h"
 #include "engine/engine.h"
 #include "envs/environment.h"
 #include "tokenizer/tokenizer.h"
@@ -54,6 +56,7 @@ struct RunParts {
   std::unique_ptr<Learner> learner;
   std::unique_ptr<Tokenizer> tokenizer;
   TokenizerFiles tokenizer_files;
+  std::optional<ChatTemplate> chat;  // the base model's, or the recipe's
   std::vector<int32_t> stop_ids;
   int32_t eos = 0;
   std::unique_ptr<Environment> task;  // null: none
@@ -65,6 +68,10 @@ struct RunParts {
   }
   bool Stopped() const { return options.stop && options.stop(); }
 };
+
+// The tokenizer with its files, ends and chat template: the base model's (parts.base is there
+// then), or what [tokenizer] asks for. The same recipe and data give the same bytes.
+Status MakeTokenizer(RunParts& parts);
 
 // A stage's work for one step. `cursor` counts what was taken of the data and is part of the state.
 class StageRunner {
@@ -111,7 +118,6 @@ class Run {
       : recipe_(recipe), options_(std::move(options)), parts_(recipe_, options_) {}
   Status MakeParts();
   Status MakeModel();
-  Status MakeTokenizer();
   Status Resume();
   Status GoStage(const Stage& stage);
   bool Replays() const { return options_.replay_until > 0; }

@@ -4,48 +4,25 @@
 #include <cmath>
 #include <numeric>
 
-#include "base/files.h"
 #include "base/rng.h"
-#include "base/section.h"
+#include "train/documents.h"
+#include "train/encode_text.h"
 #include "train/run.h"
 
 namespace aha {
 namespace {
 
-struct WeightedSequence {
-  TrainingSequence sequence;
-  std::vector<float> weights;  // of its targets
-};
+// So many generated documents in a row that are all too long mean that no other will come.
+constexpr int kMostRefused = 1000;
 
 class SequenceSource {
  public:
   virtual ~SequenceSource() = default;
-  virtual Result<WeightedSequence> Get(uint64_t index) const = 0;
+  virtual Result<WeightedSequence> Get(uint64_t index) = 0;
 };
 
-// Pieces of text with weights to ids; a target is every token that weighs something.
-Result<WeightedSequence> Encode(const RunParts& parts, const Document& document, bool end,
-                                size_t* prompt_tokens) {
-  WeightedSequence out;
-  std::vector<float> weights;
-  *prompt_tokens = 0;
-  for (const Document::Segment& s : document.segments) {
-    AHA_ASSIGN_OR_RETURN(const std::vector<int32_t> ids,
-                         parts.tokenizer->Encode(s.text, {.allow_special = true}));
-    out.sequence.ids.insert(out.sequence.ids.end(), ids.begin(), ids.end());
-    weights.insert(weights.end(), ids.size(), s.weight);
-    if (s.prompt) *prompt_tokens = out.sequence.ids.size();
-  }
-  if (end) {
-    out.sequence.ids.push_back(parts.eos);
-    weights.push_back(1);
-  }
-  for (size_t i = 1; i < weights.size(); ++i) {
-    if (weights[i] == 0) continue;
-    out.sequence.targets.push_back(static_cast<int32_t>(i));
-    out.weights.push_back(weights[i]);
-  }
-  return out;
+Result<WeightedSequence> Encode(const RunParts& parts, const TrainingText& text) {
+  return EncodeText(*parts.tokenizer, parts.eos, text);
 }
 
 class GeneratedSource : public SequenceSource {
@@ -54,17 +31,15 @@ class GeneratedSource : public SequenceSource {
                   std::unique_ptr<DocumentSource> documents)
       : parts_(parts), recipe_(recipe), documents_(std::move(documents)) {}
 
-  Result<WeightedSequence> Get(uint64_t index) const override {
+  Result<WeightedSequence> Get(uint64_t index) override {
     const uint64_t seed = parts_.recipe.seed;
-    size_t prompt = 0;
-    AHA_ASSIGN_OR_RETURN(WeightedSequence w,
-                         Encode(parts_, documents_->Get(seed, index), true, &prompt));
+    AHA_ASSIGN_OR_RETURN(WeightedSequence w, Encode(parts_, TextOf(documents_->Get(seed, index))));
     const Rng rng(seed ^ 0x9a95, index);
     if (recipe_.max_gap > 0 && rng.Uniform(0) < recipe_.gap_share) {
       const auto gap =
           static_cast<int32_t>(rng.Uniform(1) * static_cast<double>(recipe_.max_gap + 1));
       for (size_t i = 0; i < w.sequence.ids.size(); ++i) {
-        w.sequence.positions.push_back(static_cast<int32_t>(i) + (i < prompt ? 0 : gap));
+        w.sequence.positions.push_back(static_cast<int32_t>(i) + (i < w.prompt_tokens ? 0 : gap));
       }
     }
     return w;
@@ -76,67 +51,81 @@ class GeneratedSource : public SequenceSource {
   std::unique_ptr<DocumentSource> documents_;
 };
 
-// {"text"}, {"prompt", "completion"} (only the completion is learned): shuffled anew each epoch.
+// A file's documents, shuffled anew each epoch.
 class FileSource : public SequenceSource {
  public:
-  FileSource(const RunParts& parts, std::vector<Document> documents)
-      : parts_(parts), documents_(std::move(documents)) {}
+  static Result<std::unique_ptr<SequenceSource>> Open(const RunParts& parts,
+                                                      const SupervisedRecipe& recipe) {
+    AHA_ASSIGN_OR_RETURN(
+        DocumentFile file,
+        ReadDocumentFile(recipe.data, parts.chat.has_value() ? &*parts.chat : nullptr));
+    if (recipe.refuse_long) AHA_RETURN_IF_ERROR(RefuseLong(parts, recipe.max_document, &file));
+    Say(parts, file);
+    return std::unique_ptr<SequenceSource>(new FileSource(parts, std::move(file.documents)));
+  }
 
-  Result<WeightedSequence> Get(uint64_t index) const override {
+  Result<WeightedSequence> Get(uint64_t index) override {
     const uint64_t n = documents_.size();
-    const uint64_t epoch = index / n;
-    std::vector<uint32_t> order(n);
-    std::iota(order.begin(), order.end(), 0u);
-    const Rng rng(parts_.recipe.seed ^ 0xe90c, epoch);
-    for (uint64_t i = n; i > 1; --i) std::swap(order[i - 1], order[rng.Bits(i) % i]);
-    size_t prompt = 0;
-    return Encode(parts_, documents_[order[index % n]], true, &prompt);
+    Shuffle(index / n);
+    return Encode(parts_, documents_[order_[index % n]]);
   }
 
  private:
-  const RunParts& parts_;
-  std::vector<Document> documents_;
-};
+  FileSource(const RunParts& parts, std::vector<TrainingText> documents)
+      : parts_(parts), documents_(std::move(documents)) {}
 
-Result<Document> ReadDocument(std::string_view line) {
-  AHA_ASSIGN_OR_RETURN(const Json json, ParseJson(line));
-  if (!json.is_object()) return InvalidArgument("not an object");
-  if (FindKey(json, "text") != nullptr) {
-    AHA_ASSIGN_OR_RETURN(std::string text, GetString(json, "text"));
-    return Document{{{std::move(text), 1, false}}};
+  static Status RefuseLong(const RunParts& parts, int64_t most, DocumentFile* file) {
+    std::vector<TrainingText> kept;
+    for (size_t i = 0; i < file->documents.size(); ++i) {
+      AHA_ASSIGN_OR_RETURN(const WeightedSequence w, Encode(parts, file->documents[i]));
+      if (w.sequence.ids.size() <= static_cast<size_t>(most)) {
+        kept.push_back(std::move(file->documents[i]));
+        continue;
+      }
+      const Status error = InvalidArgument("{}: {} tokens are more than max_document = {}",
+                                           file->Where(i), w.sequence.ids.size(), most);
+      if (!file->skip) return error;
+      if (file->skipped++ == 0) file->first_skipped = error.message();
+    }
+    if (kept.empty()) {
+      return InvalidArgument("{}: all documents are skipped; {}", file->path, file->first_skipped);
+    }
+    file->documents = std::move(kept);
+    return OkStatus();
   }
-  AHA_ASSIGN_OR_RETURN(std::string prompt, GetString(json, "prompt"));
-  AHA_ASSIGN_OR_RETURN(std::string completion, GetString(json, "completion"));
-  return Document{{{std::move(prompt), 0, true}, {std::move(completion), 1, false}}};
-}
 
-Result<std::unique_ptr<SequenceSource>> OpenFile(const RunParts& parts, const Json& data) {
-  Section s(&data, "data jsonl");
-  s.Take("name");
-  std::string path;
-  enum class OnError { kFail, kSkip } on_error = OnError::kFail;
-  s.Read("path", &path);
-  s.ReadOne("on_error", {"fail", "skip"}, &on_error);
-  AHA_RETURN_IF_ERROR(s.Finish());
-  AHA_ASSIGN_OR_RETURN(const std::string text, ReadFile(path, uint64_t{1} << 34));
-  std::vector<Document> documents;
-  int64_t number = 0;
-  for (size_t begin = 0; begin < text.size();) {
-    const size_t end = std::min(text.find('\n', begin), text.size());
-    const std::string_view line = std::string_view(text).substr(begin, end - begin);
-    begin = end + 1;
-    ++number;
-    if (line.find_first_not_of(" \r\t") == std::string_view::npos) continue;
-    Result<Document> document = ReadDocument(line);
-    if (document.ok()) {
-      documents.push_back(*std::move(document));
-    } else if (on_error == OnError::kFail) {
-      return document.status().Within(fmt::format("{}:{}", path, number));
+  static void Say(const RunParts& parts, const DocumentFile& file) {
+    if (!parts.options.say) return;
+    if (file.skipped > 0) {
+      parts.options.say(fmt::format("{}: {} documents, {} skipped ({})", file.path,
+                                    file.documents.size(), file.skipped, file.first_skipped));
+    }
+    const auto last_only =
+        std::count_if(file.documents.begin(), file.documents.end(),
+                      [](const TrainingText& text) { return text.last_reply_only; });
+    if (last_only > 0) {
+      parts.options.say(fmt::format(
+          "{}: the chat template rewrites earlier replies: of {} conversations only the last one "
+          "is learned",
+          file.path, last_only));
     }
   }
-  if (documents.empty()) return InvalidArgument("{} holds no documents", path);
-  return std::unique_ptr<SequenceSource>(std::make_unique<FileSource>(parts, std::move(documents)));
-}
+
+  void Shuffle(uint64_t epoch) {
+    const uint64_t n = documents_.size();
+    if (order_.size() == n && epoch == epoch_) return;
+    epoch_ = epoch;
+    order_.resize(n);
+    std::iota(order_.begin(), order_.end(), 0u);
+    const Rng rng(parts_.recipe.seed ^ 0xe90c, epoch);
+    for (uint64_t i = n; i > 1; --i) std::swap(order_[i - 1], order_[rng.Bits(i) % i]);
+  }
+
+  const RunParts& parts_;
+  std::vector<TrainingText> documents_;
+  std::vector<uint32_t> order_;  // of epoch_
+  uint64_t epoch_ = 0;
+};
 
 class Supervised : public StageRunner {
  public:
@@ -144,14 +133,19 @@ class Supervised : public StageRunner {
              std::unique_ptr<SequenceSource> source)
       : parts_(parts), recipe_(recipe), steps_(steps), source_(std::move(source)) {}
 
+  // That there is something to learn.
+  Status Check() const {
+    int64_t cursor = 0;
+    return Next(&cursor).status();
+  }
+
   Status Step(int64_t step, int64_t* cursor, Json* line) override {
     std::vector<TrainingSequence> sequences;
     std::vector<std::vector<float>> weights;
     double all_weights = 0;
     int64_t tokens = 0;
     while (tokens < recipe_.batch_tokens) {
-      AHA_ASSIGN_OR_RETURN(WeightedSequence w, source_->Get(static_cast<uint64_t>((*cursor)++)));
-      Cut(&w);
+      AHA_ASSIGN_OR_RETURN(WeightedSequence w, Next(cursor));
       tokens += static_cast<int64_t>(w.sequence.ids.size());
       for (const float x : w.weights) all_weights += double{x};
       sequences.push_back(std::move(w.sequence));
@@ -187,10 +181,26 @@ class Supervised : public StageRunner {
   }
 
  private:
-  void Cut(WeightedSequence* w) const {
+  // The next document that may be learned, or the part of it that may be.
+  Result<WeightedSequence> Next(int64_t* cursor) const {
     const auto most = static_cast<size_t>(recipe_.max_document);
+    size_t refused = 0;
+    for (int i = 0; i < kMostRefused; ++i) {
+      AHA_ASSIGN_OR_RETURN(WeightedSequence w, source_->Get(static_cast<uint64_t>((*cursor)++)));
+      refused = w.sequence.ids.size();
+      if (refused <= most) return w;
+      if (recipe_.refuse_long) continue;
+      Cut(most, &w);
+      return w;
+    }
+    return InvalidArgument(
+        "{} documents in a row are longer than max_document = {}, the last of "
+        "{} tokens",
+        kMostRefused, most, refused);
+  }
+
+  static void Cut(size_t most, WeightedSequence* w) {
     TrainingSequence& s = w->sequence;
-    if (s.ids.size() <= most) return;
     s.ids.resize(most);
     if (!s.positions.empty()) s.positions.resize(most);
     while (!s.targets.empty() && s.targets.back() >= static_cast<int32_t>(most)) {
@@ -212,14 +222,14 @@ Result<std::unique_ptr<StageRunner>> MakeSupervised(RunParts& parts, const Super
   std::unique_ptr<SequenceSource> source;
   AHA_ASSIGN_OR_RETURN(const std::string name, GetString(recipe.data, "name"));
   if (name == "jsonl") {
-    AHA_ASSIGN_OR_RETURN(source, OpenFile(parts, recipe.data));
+    AHA_ASSIGN_OR_RETURN(source, FileSource::Open(parts, recipe));
   } else {
     AHA_ASSIGN_OR_RETURN(auto documents, MakeDocumentSource(recipe.data));
     source = std::make_unique<GeneratedSource>(parts, recipe, std::move(documents));
   }
-  AHA_RETURN_IF_ERROR(source->Get(0).status());
-  return std::unique_ptr<StageRunner>(
-      std::make_unique<Supervised>(parts, recipe, steps, std::move(source)));
+  auto runner = std::make_unique<Supervised>(parts, recipe, steps, std::move(source));
+  AHA_RETURN_IF_ERROR(runner->Check());
+  return std::unique_ptr<StageRunner>(std::move(runner));
 }
 
 }  // namespace aha
