@@ -68,9 +68,11 @@ TEST_F(RunTest, KilledAtAnyMomentItEndsTheSame) {
         if (!run.ok()) std::fprintf(stderr, "%s\n", run.status().message().c_str());
         _exit(ok ? 0 : 3);
       }
-      // Late enough to get on, early enough to fall into every part of a step and its writes.
-      usleep(static_cast<useconds_t>(20'000 +
-                                     130'000 * rng.Uniform(attempt, static_cast<uint32_t>(round))));
+      // Late enough to get on, early enough to fall into every part of a step and its writes. A
+      // machine that is busy with other things is given more and more time.
+      const double patience = 1 + static_cast<double>(attempt / 20);
+      const double share = rng.Uniform(attempt, static_cast<uint32_t>(round));
+      usleep(static_cast<useconds_t>(patience * (20'000 + 130'000 * share)));
       kill(child, SIGKILL);
       int status = 0;
       ASSERT_EQ(waitpid(child, &status, 0), child);
