@@ -39,6 +39,9 @@ Result<PagePool> PagePool::Create(const ops::KvLayout& layout, int64_t layers, i
     return ResourceExhausted("cannot reserve a cache of {} tokens: {:.1f} GiB", rows,
                              static_cast<double>(wanted) / (1 << 30));
   }
+  // A head's rows are a few lines here and a few there: without large pages each is a walk of the
+  // page tables. Where the system has none this changes nothing.
+  ::madvise(memory, static_cast<size_t>(wanted), MADV_HUGEPAGE);
   pool.memory_ = {static_cast<std::byte*>(memory), Unmap{static_cast<size_t>(wanted)}};
   const auto k_floats = static_cast<int64_t>(floats(pool.k_width_));
   const auto v_floats = static_cast<int64_t>(floats(pool.v_width_));
