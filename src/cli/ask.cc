@@ -18,7 +18,9 @@ struct AskFlags {
   std::string task;              // of which a problem is asked
   std::vector<std::string> set;  // its options
   int32_t n = 1;
-  bool raw = false, ids = false, json = false, hide_thought = false;
+  bool raw = false, ids = false, json = false, hide_thought = false, show_thought = false;
+
+  bool ShowsThought() const { return show_thought || (!hide_thought && StdoutIsTerminal()); }
 };
 
 // A problem of a task, and what its checker says of an answer.
@@ -99,7 +101,7 @@ void PrintAll(const AskFlags& flags, const std::vector<Answer>& answers,
               const std::vector<Score>& scores) {
   for (size_t i = 0; i < answers.size(); ++i) {
     fmt::print("--- {} ---\n", i + 1);
-    AnswerPrinter printer(!flags.hide_thought && StdoutIsTerminal());
+    AnswerPrinter printer(flags.ShowsThought());
     printer.Print(answers[i].thought, answers[i].text);
     printer.Finish();
     if (!scores.empty()) PrintScore(scores[i]);
@@ -133,7 +135,7 @@ Status RunAsk(const AskFlags& flags) {
     AHA_ASSIGN_OR_RETURN(prompt, MakePrompt(flags, *session->text, question));
   }
 
-  AnswerPrinter printer(!flags.hide_thought && StdoutIsTerminal());
+  AnswerPrinter printer(flags.ShowsThought());
   GenerationRequest request = {.prompt = prompt.ids,
                                .opened = prompt.opened,
                                .split_thought = !flags.raw && !flags.ids,
@@ -181,6 +183,7 @@ void AddAsk(CLI::App& app, Command* run) {
   ask->add_flag("--raw", flags->raw, "continue the text as it is, without the chat template");
   ask->add_flag("--ids", flags->ids, "the question is a JSON array of token ids");
   ask->add_flag("--json", flags->json, "print one JSON object when done");
+  ask->add_flag("--show-thought", flags->show_thought, "show the thought in a pipe too");
   ask->add_flag("--hide-thought", flags->hide_thought, "show the answer only");
   flags->session.AddTo(*ask);
   flags->sampling.AddTo(*ask);
