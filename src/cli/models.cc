@@ -50,7 +50,7 @@ Status RunList() {
                ModelsFolder().string());
   }
   for (const fs::path& path : models) {
-    const Result<ModelFiles> files = ModelFiles::Open(path);
+    const Result<ModelFiles> files = OpenModelFiles(path);
     if (!files.ok()) {
       fmt::print("{:<36} broken: {}\n", NameOf(path), files.status().message());
       continue;
@@ -166,6 +166,23 @@ Status RunImport(const std::string& name, const std::string& type, std::string o
   return OkStatus();
 }
 
+Status RunMerge(const std::string& name, const std::string& type, const std::string& base,
+                std::string output) {
+  MergeOptions options = {.base = base, .dtype = std::nullopt};
+  if (!type.empty()) {
+    AHA_ASSIGN_OR_RETURN(options.dtype, TypeByName(type));
+  }
+  AHA_ASSIGN_OR_RETURN(const fs::path from, ResolveModel(name));
+  const fs::path to =
+      output.empty() ? ModelsFolder() / (NameOf(from) + "-merged") : fs::path(output);
+  if (fs::exists(to)) return InvalidArgument("{} is there already", to.string());
+  ProgressBar bar;
+  AHA_ASSIGN_OR_RETURN(const DType dtype,
+                       MergeAdapter(from, options, to, Showing(bar, to.filename().string())));
+  fmt::print("{} ({})\n", to.string(), Info(dtype).name);
+  return OkStatus();
+}
+
 // Only what lies in the models folder, so that a slip of the keyboard cannot remove more.
 Status RunRemove(const std::string& name) {
   for (const fs::path& path : InstalledModels()) {
@@ -186,7 +203,7 @@ Status RunRemove(const std::string& name) {
 
 void AddModels(CLI::App& app, Command* run) {
   struct Flags {
-    std::string name, output, type, revision = "main";
+    std::string name, output, type, base, revision = "main";
   };
   auto flags = std::make_shared<Flags>();
   CLI::App* models = app.add_subcommand("models", "List, get, convert and remove models.");
@@ -221,11 +238,19 @@ void AddModels(CLI::App& app, Command* run) {
       ->add_option("--type", flags->type, "q8_0 (default), q5_1, q5_0, q4_1, q4_0, f16, bf16, f32")
       ->check(CLI::IsMember({"q8_0", "q5_1", "q5_0", "q4_1", "q4_0", "f16", "bf16", "f32"},
                             CLI::ignore_case));
+  CLI::App* merge = verb("merge", "merge a PEFT adapter into its base, as a model", [flags] {
+    return RunMerge(flags->name, flags->type, flags->base, flags->output);
+  });
+  merge->add_option("--base", flags->base, "the base model, in place of the one it names");
+  merge
+      ->add_option("--type", flags->type,
+                   "f32, f16 or bf16; default: the base's, bf16 where that is quantised")
+      ->check(CLI::IsMember({"bf16", "f16", "f32"}, CLI::ignore_case));
   import->add_option("--type", flags->type, "bf16 (default), f16 or f32")
       ->check(CLI::IsMember({"bf16", "f16", "f32"}, CLI::ignore_case));
-  for (CLI::App* sub : {quantize, import}) {
+  for (CLI::App* sub : {quantize, import, merge}) {
     sub->add_option("model", flags->name)->required();
-    sub->add_option("-o,--output", flags->output, "where to; default: the models folder");
+    sub->add_option("-o,--out,--output", flags->output, "where to; default: the models folder");
   }
   CLI::App* rm = verb("rm", "remove a model from the models folder",
                       [flags] { return RunRemove(flags->name); });

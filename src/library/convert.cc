@@ -56,10 +56,33 @@ std::string TokenizerConfig(const GgufVocabulary& v) {
   return DumpJson(config, 2) + "\n";
 }
 
+// The tokenizer that is used with the adapter at `from`, in the form that its base has.
+Status WriteTokenizer(const fs::path& from, const ModelFiles& files, const fs::path& to) {
+  const bool own = fs::exists(from / "tokenizer.json");
+  if (!own && files.gguf_vocabulary() != nullptr) {
+    AHA_ASSIGN_OR_RETURN(const OpenedTokenizer opened, OpenTokenizer(files.path()));
+    AHA_RETURN_IF_ERROR(WriteFileAtomic(to / "tokenizer.json", opened.tokenizer.ToJson()));
+    return WriteFileAtomic(to / "tokenizer_config.json", TokenizerConfig(*files.gguf_vocabulary()));
+  }
+  const fs::path folder = own ? from : files.path();
+  for (const char* file : {"tokenizer.json", "tokenizer_config.json", "special_tokens_map.json",
+                           "chat_template.jinja"}) {
+    std::error_code error;
+    if (!fs::exists(folder / file, error)) continue;
+    AHA_ASSIGN_OR_RETURN(const std::string text, ReadFile(folder / file));
+    AHA_RETURN_IF_ERROR(WriteFileAtomic(to / file, text));
+  }
+  return OkStatus();
+}
+
 }  // namespace
 
 Status QuantizeModel(const fs::path& from, DType dtype, const fs::path& to,
                      const ProgressFn& progress) {
+  if (IsAdapterFolder(from)) {
+    return InvalidArgument("{} is an adapter; merge it first: aha models merge {} --out FOLDER",
+                           from.string(), from.string());
+  }
   AHA_ASSIGN_OR_RETURN(const ModelFiles files, ModelFiles::Open(from));
   AHA_ASSIGN_OR_RETURN(const GgufVocabulary vocabulary, VocabularyOf(from, files));
   return WriteGguf(files, vocabulary, dtype, to, progress);
@@ -79,6 +102,23 @@ Status ImportGguf(const fs::path& from, DType dtype, const fs::path& to,
   AHA_RETURN_IF_ERROR(
       WriteFileAtomic(to / "tokenizer_config.json", TokenizerConfig(*files.gguf_vocabulary())));
   return WriteHuggingFaceFolder(files, dtype, to, progress);
+}
+
+Result<DType> MergeAdapter(const fs::path& from, const MergeOptions& options, const fs::path& to,
+                           const ProgressFn& progress) {
+  if (!IsAdapterFolder(from)) {
+    return InvalidArgument("{} is no adapter: it has {}", from.string(),
+                           fs::exists(from / "config.json") ? "a config.json, so it is a model"
+                                                            : "no adapter_config.json");
+  }
+  AHA_ASSIGN_OR_RETURN(const ModelFiles files, OpenModelFiles(from, options.base));
+  std::error_code error;
+  fs::create_directories(to, error);
+  if (error) return IoError("cannot make {}: {}", to.string(), error.message());
+  AHA_RETURN_IF_ERROR(WriteTokenizer(from, files, to));
+  const DType dtype = options.dtype.value_or(FolderDType(files));
+  AHA_RETURN_IF_ERROR(WriteHuggingFaceFolder(files, dtype, to, progress));
+  return dtype;
 }
 
 }  // namespace aha

@@ -4,6 +4,8 @@
 #include <cstdlib>
 #include <map>
 
+#include "weights/peft_adapter.h"
+
 namespace aha {
 
 namespace fs = std::filesystem;
@@ -31,7 +33,9 @@ namespace {
 
 bool IsModel(const fs::path& path) {
   std::error_code error;
-  if (fs::is_directory(path, error)) return fs::exists(path / "config.json", error);
+  if (fs::is_directory(path, error)) {
+    return fs::exists(path / "config.json", error) || IsPeftAdapter(path);
+  }
   return path.extension() == ".gguf" && fs::is_regular_file(path, error);
 }
 
@@ -58,7 +62,50 @@ Result<fs::path> DefaultModel() {
   return InvalidArgument("there are several models; choose one with -m: {}", ListOf(models));
 }
 
+// Where the base of an adapter lies.
+Result<fs::path> BaseOf(const fs::path& adapter) {
+  AHA_ASSIGN_OR_RETURN(const PeftConfig config, ReadPeftConfig(adapter));
+  if (config.base.empty()) {
+    return NotFound("{} does not say which base it is for; give it with --base",
+                    (adapter / "adapter_config.json").string());
+  }
+  std::error_code error;
+  const fs::path base = config.base;
+  const fs::path name = base.filename();
+  for (const fs::path& candidate :
+       {adapter / base, base, ModelsFolder() / base, ModelsFolder() / name,
+        ModelsFolder() / (name.string() + ".gguf")}) {
+    if (fs::exists(candidate, error)) return candidate;
+  }
+  return NotFound(
+      "{} is an adapter of '{}', which is no path here and not in {}; get it with: aha models pull "
+      "{}",
+      adapter.string(), config.base, ModelsFolder().string(), config.base);
+}
+
 }  // namespace
+
+bool IsAdapterFolder(const fs::path& path) {
+  std::error_code error;
+  return IsPeftAdapter(path) && !fs::exists(path / "config.json", error);
+}
+
+Result<ModelFiles> OpenModelFiles(const fs::path& path, const std::string& base) {
+  if (!IsAdapterFolder(path)) return ModelFiles::Open(path);
+  fs::path under;
+  if (base.empty()) {
+    AHA_ASSIGN_OR_RETURN(under, BaseOf(path));
+  } else {
+    AHA_ASSIGN_OR_RETURN(under, ResolveModel(base));
+  }
+  if (IsAdapterFolder(under)) {
+    return InvalidArgument("{}: its base {} is an adapter too; merge that first: aha models merge",
+                           path.string(), under.string());
+  }
+  AHA_ASSIGN_OR_RETURN(ModelFiles files, ModelFiles::Open(under));
+  AHA_RETURN_IF_ERROR(files.AddAdapter(path));
+  return files;
+}
 
 std::vector<fs::path> InstalledModels() {
   std::map<std::string, fs::path> models;  // the user's own come first where a name is taken twice

@@ -35,13 +35,22 @@ std::vector<std::filesystem::path> InstalledModels();
 // what there is.
 Result<std::filesystem::path> ResolveModel(const std::string& name);
 
+// The weights at `path`: a model folder, a .gguf, or a PEFT adapter's folder together with its
+// base, which is `base` (as ResolveModel takes it) or what adapter_config.json names: a path, seen
+// from the adapter's folder or from here, or a model in the models folder. The error says what is
+// missing.
+Result<ModelFiles> OpenModelFiles(const std::filesystem::path& path, const std::string& base = "");
+// A folder with an adapter and no model of its own.
+bool IsAdapterFolder(const std::filesystem::path& path);
+
 struct OpenedTokenizer {
   Tokenizer tokenizer;
   std::optional<ChatTemplate> chat;
   SpecialTokenTexts tokens = {};  // as the files name them; empty: they do not
 };
 
-// A model folder, a folder with the tokenizer's files only, or a .gguf.
+// A model folder, a folder with the tokenizer's files only, a .gguf, or an adapter's folder (its
+// own tokenizer or its base's).
 Result<OpenedTokenizer> OpenTokenizer(const std::filesystem::path& path);
 
 // The model's own wishes (generation_config.json); unset ones are left to the caller.

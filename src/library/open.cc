@@ -139,8 +139,10 @@ GenerationDefaults DefaultsOf(const Json& config) {
   return d;
 }
 
+// An adapter's folder may have a tokenizer of its own.
 Result<OpenedTokenizer> TokenizerOf(const fs::path& path, const ModelFiles& files) {
-  if (files.gguf_vocabulary() == nullptr) return TokenizerOfFolder(path);
+  if (fs::exists(path / "tokenizer.json")) return TokenizerOfFolder(path);
+  if (files.gguf_vocabulary() == nullptr) return TokenizerOfFolder(files.path());
   Result<OpenedTokenizer> opened = TokenizerOfGguf(*files.gguf_vocabulary());
   if (!opened.ok()) return opened.status().Within(path.string());
   return opened;
@@ -150,13 +152,16 @@ Result<OpenedTokenizer> TokenizerOf(const fs::path& path, const ModelFiles& file
 
 Result<OpenedTokenizer> OpenTokenizer(const fs::path& path) {
   std::error_code error;
-  if (fs::is_directory(path, error)) return TokenizerOfFolder(path);
-  AHA_ASSIGN_OR_RETURN(const ModelFiles files, ModelFiles::Open(path));
+  const bool folder = fs::is_directory(path, error);
+  if (folder && (fs::exists(path / "tokenizer.json") || !IsAdapterFolder(path))) {
+    return TokenizerOfFolder(path);
+  }
+  AHA_ASSIGN_OR_RETURN(const ModelFiles files, OpenModelFiles(path));
   return TokenizerOf(path, files);
 }
 
 Result<std::unique_ptr<TextModel>> OpenTextModel(const fs::path& path) {
-  AHA_ASSIGN_OR_RETURN(ModelFiles files, ModelFiles::Open(path));
+  AHA_ASSIGN_OR_RETURN(ModelFiles files, OpenModelFiles(path));
   AHA_ASSIGN_OR_RETURN(OpenedTokenizer tokenizer, TokenizerOf(path, files));
   auto out = std::make_unique<TextModel>(std::move(files), std::move(tokenizer));
   Result<std::unique_ptr<Model>> model = LoadModel(out->files);

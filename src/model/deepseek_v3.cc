@@ -34,13 +34,23 @@ DeepSeekV3::Attention DeepSeekV3::LoadAttention(WeightLoader& load, const DeepSe
                                      c.hidden_size, m.attention_bias);
   w.kv_a_layernorm = load.Vector(at + "kv_a_layernorm.weight", m.kv_lora_rank);
   const int64_t per_head = m.qk_nope_head_dim + m.v_head_dim;
-  const ConstView kv_b = load.Matrix(at + "kv_b_proj.weight", heads * per_head, m.kv_lora_rank);
-  for (int64_t h = 0; h < heads && load.ok(); ++h) {
-    const ConstView w_uk = {
-        kv_b.row(h * per_head), kv_b.dtype, {m.qk_nope_head_dim, m.kv_lora_rank}};
-    w.w_uk_t.push_back(load.OwnedTranspose(w_uk));
-    w.w_uv.push_back(
-        {kv_b.row(h * per_head + m.qk_nope_head_dim), kv_b.dtype, {m.v_head_dim, m.kv_lora_rank}});
+  const ops::LinearWeight kv_b = load.Linear(at + "kv_b_proj", heads * per_head, m.kv_lora_rank);
+  // Rows of W_UK and of W_UV in each head's share of a matrix [heads * per_head, cols].
+  const auto cut = [&](const ConstView& all, std::vector<ConstView>* uk_t,
+                       std::vector<ConstView>* uv) {
+    for (int64_t h = 0; h < heads && load.ok(); ++h) {
+      const ConstView uk = {all.row(h * per_head), all.dtype, {m.qk_nope_head_dim, all.cols()}};
+      uk_t->push_back(load.OwnedTranspose(uk));
+      uv->push_back(
+          {all.row(h * per_head + m.qk_nope_head_dim), all.dtype, {m.v_head_dim, all.cols()}});
+    }
+  };
+  cut(kv_b.weight, &w.w_uk_t, &w.w_uv);
+  if (!kv_b.lora.a.empty()) {
+    w.kv_b_lora.a = kv_b.lora.a;
+    w.kv_b_lora.a_t = load.OwnedTranspose(kv_b.lora.a);
+    w.kv_b_lora.scale = kv_b.lora.scale;
+    cut(kv_b.lora.b, &w.kv_b_lora.b_uk_t, &w.kv_b_lora.b_uv);
   }
   w.o_proj = load.Linear(at + "o_proj", c.hidden_size, heads * m.v_head_dim, m.attention_bias);
   return w;
@@ -180,12 +190,22 @@ Tensor DeepSeekV3::Attend(ops::Context& cx, const ForwardBatch& batch, int layer
   auto [q_nope, q_pe] = ops::SplitColumns(cx, q, m.qk_nope_head_dim);  // [tokens, heads, nope|rope]
   q_pe = ops::Rope(cx, q_pe, batch.positions, rope_);                  // [tokens, heads, rope]
   const Tensor q_c = ops::HeadLinear(cx, q_nope, w.w_uk_t);  // [tokens, heads, kv_lora_rank]
-  const Tensor query = ops::ConcatColumns(cx, q_c, q_pe);    // [tokens, heads, kv_lora_rank + rope]
+  if (!w.kv_b_lora.a.empty()) {
+    const Tensor low = ops::HeadLinear(cx, q_nope, w.kv_b_lora.b_uk_t);  // [tokens, heads, r]
+    ops::AddScaled(cx, ops::Linear(cx, low, {.weight = w.kv_b_lora.a_t, .apart = true}),
+                   w.kv_b_lora.scale, q_c);
+  }
+  const Tensor query = ops::ConcatColumns(cx, q_c, q_pe);  // [tokens, heads, kv_lora_rank + rope]
 
   Tensor u = ops::Attend(cx, batch.kv, layer, info_.kv, query, row, {},
                          m.softmax_scale());        // [tokens, heads * kv_lora_rank]
   u = u.As({tokens, heads, m.kv_lora_rank});        // [tokens, heads, kv_lora_rank]
   const Tensor o = ops::HeadLinear(cx, u, w.w_uv);  // [tokens, heads, v_head_dim]
+  if (!w.kv_b_lora.a.empty()) {
+    const Tensor low = ops::Linear(cx, u, {w.kv_b_lora.a});  // [tokens * heads, r]
+    const Tensor heads_low = low.As({tokens, heads, low.cols()});
+    ops::AddScaled(cx, ops::HeadLinear(cx, heads_low, w.kv_b_lora.b_uv), w.kv_b_lora.scale, o);
+  }
   return ops::Linear(cx, o.As({tokens, heads * m.v_head_dim}), w.o_proj);  // [tokens, hidden]
 }
 

@@ -32,10 +32,19 @@ class DeepSeekV3 final : public Model {
   Tensor Logits(ops::Context& cx, const Tensor& hidden) const override;
   void WeightsChanged() override { weights_.Renew(); }
   std::span<const DerivedWeight> derived() const override { return weights_.derived; }
+  std::span<const LinearMap> linears() const override { return weights_.linears; }
   void ForEachParameter(
       const std::function<void(const std::string&, const ConstView&)>& visit) const override;
 
  private:
+  // An adapter of kv_b_proj, cut by head as kv_b_proj is.
+  struct KvBAdapter {
+    ConstView a;                    // [r, kv_lora_rank]; empty: none
+    ConstView a_t;                  // [kv_lora_rank, r], owned
+    std::vector<ConstView> b_uk_t;  // per head [r, nope], owned
+    std::vector<ConstView> b_uv;    // per head [v_head_dim, r], in B
+    float scale = 1;
+  };
   struct Attention {
     ops::LinearWeight q_proj;              // [heads * qk_head_dim, hidden], without q_lora
     ops::LinearWeight q_a_proj;            // [q_lora_rank, hidden]
@@ -45,7 +54,8 @@ class DeepSeekV3 final : public Model {
     ConstView kv_a_layernorm;              // [kv_lora_rank]
     std::vector<ConstView> w_uk_t;         // per head [kv_lora_rank, nope], owned
     std::vector<ConstView> w_uv;           // per head [v_head_dim, kv_lora_rank], in kv_b_proj
-    ops::LinearWeight o_proj;              // [hidden, heads * v_head_dim]
+    KvBAdapter kv_b_lora;
+    ops::LinearWeight o_proj;  // [hidden, heads * v_head_dim]
   };
   struct Mlp {
     ops::LinearWeight gate_proj, up_proj;  // [intermediate, hidden]

@@ -27,6 +27,7 @@ class Llama final : public Model {
   Tensor Logits(ops::Context& cx, const Tensor& hidden) const override;
   void WeightsChanged() override { weights_.Renew(); }
   std::span<const DerivedWeight> derived() const override { return weights_.derived; }
+  std::span<const LinearMap> linears() const override { return weights_.linears; }
   void ForEachParameter(
       const std::function<void(const std::string&, const ConstView&)>& visit) const override;
 

@@ -43,6 +43,12 @@ struct DerivedWeight {
   ConstView source;      // [rows, in]
 };
 
+// A linear map that low-rank adapters may stand beside: "NAME.weight" [out, in].
+struct LinearMap {
+  std::string name;
+  int64_t out = 0, in = 0;
+};
+
 struct ForwardBatch {
   std::span<const int32_t> tokens;     // [tokens]
   std::span<const int32_t> positions;  // [tokens], 0-based in their sequence
@@ -65,6 +71,7 @@ class Model {
   virtual void WeightsChanged() {}
   // Matrices kept transposed beside the parameter (whole rows of one) that they are made from.
   virtual std::span<const DerivedWeight> derived() const { return {}; }
+  virtual std::span<const LinearMap> linears() const { return {}; }
   // Every weight by its Hugging Face name, in file order of the family; tied weights once.
   virtual void ForEachParameter(
       const std::function<void(const std::string& name, const ConstView& weight)>& visit) const = 0;

@@ -78,6 +78,7 @@ class Trained {
     model_->ForEachParameter([&](const std::string& name, const ConstView& view) {
       if (gradients.contains(name)) slots_.Add(view, gradients[name].data());
     });
+    for (const DerivedWeight& d : model_->derived()) slots_.AddTransposed(d.transposed, d.source);
   }
 
   void AdamW(int step) {
@@ -219,11 +220,13 @@ INSTANTIATE_TEST_SUITE_P(Tiny, Gradients,
 
 // W + scale * B A must do as the adapter does, and the adapter's gradients are those of that sum:
 // dA = scale * B^T dW, dB = scale * dW A^T.
-TEST(Lora, IsALowRankChangeOfTheWeight) {
-  const Golden golden = Golden::Read("llama", ".gradients.safetensors");
-  const Result<ModelFiles> base = ModelFiles::Open(ModelTestData("llama"));
+class LoraOf : public testing::TestWithParam<std::pair<const char*, const char*>> {};
+
+TEST_P(LoraOf, IsALowRankChangeOfTheWeight) {
+  const Golden golden = Golden::Read(GetParam().first, ".gradients.safetensors");
+  const Result<ModelFiles> base = ModelFiles::Open(ModelTestData(GetParam().first));
   ASSERT_TRUE(base.ok());
-  const std::string q = "model.layers.1.self_attn.q_proj";
+  const std::string q = GetParam().second;
   constexpr int64_t kRank = 3;
   constexpr double kAlpha = 6;
 
@@ -239,8 +242,8 @@ TEST(Lora, IsALowRankChangeOfTheWeight) {
   float* b = adapted->Floats(q + ".lora_B.weight");
   for (int64_t i = 0; i < shape[0] * kRank; ++i) b[i] = 0.01f * static_cast<float>(i % 7 - 3);
 
-  Trained merged(ModelFiles::InMemoryCopy(*base).value());
-  float* w = merged.files().Floats(q + ".weight");
+  ModelFiles copy = ModelFiles::InMemoryCopy(*base).value();
+  float* w = copy.Floats(q + ".weight");
   const double scale = kAlpha / kRank;
   for (int64_t o = 0; o < shape[0]; ++o) {
     for (int64_t i = 0; i < shape[1]; ++i) {
@@ -250,6 +253,7 @@ TEST(Lora, IsALowRankChangeOfTheWeight) {
       w[o * shape[1] + i] += static_cast<float>(scale * sum);
     }
   }
+  Trained merged(std::move(copy));
   Trained lora(*std::move(adapted));
   const double loss = merged.Step(Documents(golden), {});
   EXPECT_NEAR(lora.Step(Documents(golden), {}), loss, 1e-6 * loss);
@@ -276,6 +280,12 @@ TEST(Lora, IsALowRankChangeOfTheWeight) {
   }
 }
 
+// MLA's kv_b_proj is read by head, W_UK transposed, and so is its adapter.
+INSTANTIATE_TEST_SUITE_P(Tiny, LoraOf,
+                         testing::Values(std::pair("llama", "model.layers.1.self_attn.q_proj"),
+                                         std::pair("deepseek_v3",
+                                                   "model.layers.1.self_attn.kv_b_proj")));
+
 // `base` with adapters of rank 2 on all projections that can have one.
 ModelFiles WithAdapters(const ModelFiles& base) {
   Json config = base.config();
@@ -285,7 +295,7 @@ ModelFiles WithAdapters(const ModelFiles& base) {
     const ConstView w = base.Find(name).value();
     files.AddView(name, w);
     if (!name.ends_with("_proj.weight") && !name.ends_with("_proj_with_mqa.weight")) continue;
-    if (name.find("kv_b_proj") != name.npos || name.find(".experts.") != name.npos) continue;
+    if (name.find(".experts.") != name.npos) continue;
     const std::string at = name.substr(0, name.size() - std::string("weight").size());
     files.Add(at + "lora_A.weight", Storage(DType::kF32, {2, w.cols()}));
     files.Add(at + "lora_B.weight", Storage(DType::kF32, {w.rows(), 2}));
@@ -323,8 +333,7 @@ TEST(Lora, HasTheSameBitsHoweverTrained) {
 TEST(Lora, IsRefusedWhereItWouldBeIgnored) {
   const ModelFiles base = ModelFiles::Open(ModelTestData("deepseek_v3")).value();
   for (const std::string name :
-       {"model.layers.1.self_attn.kv_b_proj", "model.layers.1.mlp.experts.0.up_proj", "lm_head",
-        "model.layers.9.self_attn.o_proj"}) {
+       {"model.layers.1.mlp.experts.0.up_proj", "lm_head", "model.layers.9.self_attn.o_proj"}) {
     ModelFiles files = WithAdapters(base);
     files.Add(name + ".lora_A.weight", Storage(DType::kF32, {2, 24}));
     const Result<std::unique_ptr<Model>> model = LoadModel(files);

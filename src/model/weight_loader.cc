@@ -94,6 +94,7 @@ ops::LinearWeight WeightLoader::Linear(const std::string& name, int64_t out, int
                                        bool bias) {
   ops::LinearWeight w;
   w.weight = Matrix(name + ".weight", out, in);
+  loaded_.linears.push_back({name, out, in});
   if (bias) w.bias = Vector(name + ".bias", out);
   if (files_.Has(name + ".lora_A.weight")) w.lora = Lora(name, out, in);
   return w;
@@ -130,7 +131,7 @@ Result<LoadedWeights> WeightLoader::Take() {
     if (name.find(".lora_") == std::string::npos || loaded.contains(name)) continue;
     return InvalidArgument(
         "{} adapts nothing that this model can adapt (the projections of its attention and dense "
-        "or shared MLP, without kv_b_proj)",
+        "or shared MLP)",
         name);
   }
   return std::move(loaded_);

@@ -27,6 +27,7 @@ struct LoadedWeights {
   std::vector<Parameter> parameters;
   std::vector<Storage> owned;
   std::vector<DerivedWeight> derived;  // transposed copies, in `owned`
+  std::vector<LinearMap> linears;      // what may be adapted
 
   // Makes the transposed copies anew.
   void Renew();

@@ -215,6 +215,27 @@ TEST(Gradient, LinearWithLora) {
          .frozen_from = 2});
 }
 
+// As MLA's adapter of kv_b_proj reads A: as it is, and transposed for the queries.
+TEST(Gradient, LinearThatReadsAWeightAgain) {
+  static Floats copy;
+  const auto transposed = [] {
+    return ConstView{reinterpret_cast<const std::byte*>(copy.data()), DType::kF32, {5, 2}};
+  };
+  copy.assign(10, 0);
+  Check({.inputs = {Random({3, 5}, 1), Random({3, 2}, 2)},
+         .weights = {Random({2, 5}, 3)},
+         .body = [=](Context& cx, const auto& x, const auto& w) -> std::vector<Tensor> {
+           for (int64_t r = 0; r < 2; ++r) {
+             const auto* row = reinterpret_cast<const float*>(w[0].row(r));
+             for (int64_t c = 0; c < 5; ++c) copy[static_cast<size_t>(c * 2 + r)] = row[c];
+           }
+           return {Linear(cx, x[0], {w[0]}),
+                   Linear(cx, x[1], {.weight = transposed(), .apart = true})};
+         },
+         .extra = [=](ParameterGradients& g,
+                      const auto& w) { g.AddTransposed(transposed(), w[0]); }});
+}
+
 // As MLA keeps kv_b_proj: each head's first rows transposed, the others in place.
 TEST(Gradient, HeadLinearOnSlicesAndTransposedCopies) {
   constexpr int64_t kHeads = 2, kNope = 3, kV = 4, kLatent = 5;

@@ -25,7 +25,8 @@ void LinearBackward(Context& cx, const Tensor& x, const Tensor& y, const LinearW
   size_t count = 0;
   jobs[count++] =
       InputGradient(dy.data, w.weight.rows(), w.weight, rows, cx.tape->Gradient(x).data, x.cols());
-  const ParameterGradients::Slot slot = cx.tape->Parameter(w.weight);
+  const ParameterGradients::Slot slot =
+      w.apart ? cx.tape->Apart(w.weight) : cx.tape->Parameter(w.weight);
   if (slot.data != nullptr) {
     jobs[count++] =
         WeightGradient(dy.data, w.weight.rows(), x.data, x.cols(), rows, w.weight, slot);
@@ -48,15 +49,6 @@ void AddScaledRows(Context& cx, const float* x, float scale, const Tensor& y) {
     weight[r] = scale;
   }
   cx.backend().AddWeightedRows(cx.kernels, x, index, weight, rows, 1, y.data, y.cols());
-}
-
-void AddScaled(Context& cx, const Tensor& x, float scale, const Tensor& y) {
-  AddScaledRows(cx, x.data, scale, y);
-  if (cx.tape != nullptr) {
-    cx.tape->Record([=](Context& cx) {
-      AddScaledRows(cx, cx.tape->Gradient(y).data, scale, cx.tape->Gradient(x));
-    });
-  }
 }
 
 void HeadLinearBackward(Context& cx, const Tensor& x, const Tensor& y,
@@ -115,6 +107,17 @@ void LinearInto(Context& cx, const Tensor& x, std::span<const LinearWeight> weig
 
 Tensor Linear(Context& cx, const Tensor& x, const LinearWeight& w) {
   return LinearEach<1>(cx, x, {w})[0];
+}
+
+void AddScaled(Context& cx, const Tensor& x, float scale, const Tensor& y) {
+  CHECK(x.shape.elements() == y.shape.elements(),
+        x.shape.ToString() + " onto " + y.shape.ToString());
+  AddScaledRows(cx, x.data, scale, y);
+  if (cx.tape != nullptr) {
+    cx.tape->Record([=](Context& cx) {
+      AddScaledRows(cx, cx.tape->Gradient(y).data, scale, cx.tape->Gradient(x));
+    });
+  }
 }
 
 Tensor HeadLinear(Context& cx, const Tensor& x, std::span<const ConstView> weights) {

@@ -23,6 +23,9 @@ struct LinearWeight {
   ConstView weight;       // [out, in], any dtype
   ConstView bias = {};    // [out] float32, or empty
   LoraAdapter lora = {};  // empty a: none
+  // Another op of the forward reads the weight too: this one's share of its gradient, a sum over
+  // all tokens of its own, is added when the step ends (Tape::Apart).
+  bool apart = false;
 };
 
 // x [..., in] -> [rows, out], rows being the product of x's leading dimensions.
@@ -38,6 +41,9 @@ std::array<Tensor, N> LinearEach(Context& cx, const Tensor& x,
   LinearInto(cx, x, weights, out);
   return out;
 }
+
+// y += scale * x, of equal shapes.
+void AddScaled(Context& cx, const Tensor& x, float scale, const Tensor& y);
 
 // One matrix a head: x [tokens, heads, in], weights[h] [out, in] -> [tokens, heads, out]. `weights`
 // must live until the tape has run.

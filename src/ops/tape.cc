@@ -25,17 +25,34 @@ void Tape::Backward(Context& cx) {
   ForgetActivations();
 }
 
+ParameterGradients::Slot Tape::Apart(const ConstView& weight) {
+  ParameterGradients::Slot slot = Parameter(weight);
+  if (slot.data == nullptr) return slot;
+  CHECK(slot.row_stride == (slot.transposed ? weight.rows() : weight.cols()), "a part of a weight");
+  Sum& sum = apart_[weight.data];
+  sum.onto = slot.data;
+  sum.values.resize(static_cast<size_t>(weight.shape.elements()));
+  slot.data = sum.values.data();
+  return slot;
+}
+
 void Tape::FinishStep(Context& cx) {
   for (const Lookup& l : lookups_) {
     const auto cols = static_cast<int64_t>(l.rows.size() / l.ids.size());
     cx.backend().AddToRows(cx.kernels, l.rows.data(), l.ids, l.table, cols);
   }
   lookups_.clear();
+  for (const auto& [weight, sum] : apart_) {
+    cx.backend().Add(cx.kernels, sum.values.data(), sum.onto,
+                     static_cast<int64_t>(sum.values.size()));
+  }
+  apart_.clear();
 }
 
 void Tape::Clear() {
   steps_.clear();
   lookups_.clear();
+  apart_.clear();
   expert_tokens_.clear();
   ForgetActivations();
 }

@@ -69,6 +69,9 @@ class Tape {
   void AddRowsAtEnd(float* table, std::span<const int32_t> ids, const Tensor& dy) {
     lookups_.push_back({table, {ids.begin(), ids.end()}, {dy.span().begin(), dy.span().end()}});
   }
+  // A sum of its own for a whole weight that two ops read, added to Parameter(weight) when the step
+  // ends: for the same reason.
+  ParameterGradients::Slot Apart(const ConstView& weight);
   void FinishStep(Context& cx);
   // Gives the step up: forgets all of it without running. The parameters' sums hold what earlier
   // micro-batches added; whoever owns them sets them to zero.
@@ -104,6 +107,11 @@ class Tape {
     std::vector<float> rows;
   };
   std::vector<Lookup> lookups_;
+  struct Sum {
+    float* onto;
+    std::vector<float> values;
+  };
+  std::map<const std::byte*, Sum> apart_;
   std::vector<const float*> order_;  // of gradients_, for Rewind
 };
 

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <span>
 
 #include "base/status.h"
 #include "tensor/view.h"
@@ -18,6 +19,11 @@ using ProgressFn = std::function<void(uint64_t, uint64_t)>;
 // Appends view's values as `dtype`; the same dtype is copied byte for byte. Error: rows that do not
 // fill blocks, a dtype that is only read, the disk.
 Status WriteAs(const ConstView& view, DType dtype, OutputFile* out);
+
+// Makes `count` rows from `first` on.
+using RowsFn = std::function<void(int64_t first, int64_t count, std::span<float> out)>;
+// The same for values that are made while they are written.
+Status WriteRowsAs(const Shape& shape, const RowsFn& rows, DType dtype, OutputFile* out);
 
 }  // namespace aha
 

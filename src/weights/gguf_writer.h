@@ -19,10 +19,14 @@ Status WriteGguf(const ModelFiles& files, const GgufVocabulary& vocabulary, DTyp
                  const std::filesystem::path& out, const ProgressFn& progress);
 
 // Writes a Hugging Face folder's config.json, generation_config.json and model.safetensors (the
-// tensors dequantised to `dtype`, a float type) at `folder`. The tokenizer's files are written by
-// tokenizer/.
+// tensors dequantised to `dtype`, a float type) at `folder`. Low-rank adapters are merged: W +
+// scale B A, summed in float32. The tokenizer's files are written by tokenizer/.
 Status WriteHuggingFaceFolder(const ModelFiles& files, DType dtype,
                               const std::filesystem::path& folder, const ProgressFn& progress);
+
+// The float type that holds the model's weights best: their own, the widest of several, bf16 where
+// some are quantised.
+DType FolderDType(const ModelFiles& files);
 
 }  // namespace aha
 

@@ -9,6 +9,7 @@
 #include "weights/dequantize.h"
 #include "weights/gguf_model.h"
 #include "weights/hugging_face_config.h"
+#include "weights/peft_adapter.h"
 #include "weights/safetensors_file.h"
 #include "weights/tensor_map.h"
 
@@ -223,6 +224,29 @@ Result<ModelFiles> ModelFiles::InMemoryCopy(const ModelFiles& from) {
     files.Add(name, std::move(copy));
   }
   return files;
+}
+
+Result<ModelFiles> ModelFiles::InMemoryView(const ModelFiles& from) {
+  AHA_ASSIGN_OR_RETURN(ModelFiles files, InMemory(from.config()));
+  files.impl_->generation_config = from.generation_config();
+  files.impl_->tensors.views = from.impl_->tensors.views;
+  return files;
+}
+
+Status ModelFiles::AddAdapter(const fs::path& folder) {
+  AHA_ASSIGN_OR_RETURN(PeftAdapter adapter, ReadPeftAdapter(folder));
+  AHA_RETURN_IF_ERROR(CheckFits(adapter, *this).Within(folder.string()));
+  for (const auto& [name, view] : adapter.tensors.views) impl_->tensors.views[name] = view;
+  impl_->maps.push_back(std::move(adapter.map));
+  SetLoraAlpha(adapter.config.alpha);
+  return OkStatus();
+}
+
+void ModelFiles::SetLoraAlpha(double alpha) { impl_->config["lora_alpha"] = alpha; }
+
+bool ModelFiles::adapted() const {
+  return std::any_of(impl_->tensors.views.begin(), impl_->tensors.views.end(),
+                     [](const auto& t) { return t.first.ends_with(kLoraA); });
 }
 
 void ModelFiles::Add(const std::string& name, Storage storage) {

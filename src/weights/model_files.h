@@ -47,12 +47,22 @@ class ModelFiles {
   static Result<ModelFiles> InMemory(const Json& config, bool make_missing = false);
   // All of `from` in memory, as float32.
   static Result<ModelFiles> InMemoryCopy(const ModelFiles& from);
+  // All of `from`, which must outlive it, viewed where it lies. What cannot be used is left out.
+  static Result<ModelFiles> InMemoryView(const ModelFiles& from);
   // In memory only. `storage` is owned and may be written to while models read it; a view's bytes
   // must outlive this. Replaces a tensor of that name.
   void Add(const std::string& name, Storage storage);
   void AddView(const std::string& name, const ConstView& view);
   // The owned values of a float32 tensor that was added or made; null for any other.
   float* Floats(const std::string& name);
+
+  // Puts the PEFT adapter in `folder` over the model: "NAME.lora_A.weight" and
+  // "NAME.lora_B.weight" beside "NAME.weight", and config()'s lora_alpha. Errors name the tensor
+  // that does not fit the model, or the setting that asks for more than these.
+  Status AddAdapter(const std::filesystem::path& folder);
+  void SetLoraAlpha(double alpha);
+  // Whether low-rank adapters stand beside the weights.
+  bool adapted() const;
 
   ModelFiles(ModelFiles&&) noexcept;
   ModelFiles& operator=(ModelFiles&&) noexcept;

@@ -29,6 +29,10 @@ void SafetensorsWriter::AddAs(std::string name, const ConstView& view, DType dty
   entries_.push_back({std::move(name), view, dtype});
 }
 
+void SafetensorsWriter::AddMade(std::string name, const Shape& shape, DType dtype, RowsFn rows) {
+  entries_.push_back({std::move(name), {nullptr, dtype, shape}, dtype, std::move(rows)});
+}
+
 Status SafetensorsWriter::Finish(const ProgressFn& progress) {
   // Wide types first, as the reference implementation orders them: every tensor is aligned to its
   // element.
@@ -61,7 +65,9 @@ Status SafetensorsWriter::Finish(const ProgressFn& progress) {
   AHA_RETURN_IF_ERROR(out.Write(text));
   const uint64_t head = out.size();
   for (const Entry& e : entries_) {
-    AHA_RETURN_IF_ERROR(WriteAs(e.view, e.dtype, &out).Within("tensor '" + e.name + "'"));
+    const Status status =
+        e.rows ? WriteRowsAs(e.view.shape, e.rows, e.dtype, &out) : WriteAs(e.view, e.dtype, &out);
+    AHA_RETURN_IF_ERROR(status.Within("tensor '" + e.name + "'"));
     if (progress) progress(out.size() - head, offset);
   }
   return out.Commit();

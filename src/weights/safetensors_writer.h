@@ -25,6 +25,8 @@ class SafetensorsWriter {
   void Add(std::string name, const ConstView& view) { AddAs(std::move(name), view, view.dtype); }
   // Converted while it is written.
   void AddAs(std::string name, const ConstView& view, DType dtype);
+  // Made while it is written.
+  void AddMade(std::string name, const Shape& shape, DType dtype, RowsFn rows);
   // Goes into the header's __metadata__ ({"format": "pt"} is always there).
   void SetMetadata(std::map<std::string, std::string> metadata) { metadata_ = std::move(metadata); }
   Status Finish(const ProgressFn& progress = {});
@@ -34,6 +36,7 @@ class SafetensorsWriter {
     std::string name;
     ConstView view;
     DType dtype;
+    RowsFn rows = nullptr;  // in place of the view's bytes
   };
   std::filesystem::path path_;
   std::vector<Entry> entries_;
