@@ -57,7 +57,8 @@ Status RunTask(const EvalFlags& flags, Session& session, const std::string& name
                       .max_tokens = flags.max_tokens,
                       .stop_ids = session.text->stop_ids,
                       .seed = flags.seed,
-                      .split = split};
+                      .split = split,
+                      .chat = session.text->chat ? &*session.text->chat : nullptr};
   options.sampling.temperature = static_cast<float>(flags.temperature);
   LineFile save;
   if (!flags.save.empty()) {

@@ -114,7 +114,9 @@ void PrintPlan(const Recipe& recipe, const RunPlan& plan) {
                stage.name, stage.steps, stage.trained, stage.flops,
                stage.seconds > 0 ? ", " + Duration(stage.seconds) : "");
   }
-  fmt::print("  memory: {} for weights, gradients and moments", Bytes(plan.weight_bytes));
+  fmt::print("  memory: {} for weights, gradients and moments",
+             Bytes(plan.weight_bytes - plan.frozen_bytes));
+  if (plan.frozen_bytes > 0) fmt::print(", {} for frozen weights", Bytes(plan.frozen_bytes));
   if (plan.activation_bytes == 0) {
     fmt::print(", and activations of {} tokens\n", recipe.micro_batch_tokens);
     return;

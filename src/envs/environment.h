@@ -28,6 +28,8 @@ Split SplitOf(std::string_view problem);
 struct Problem {
   std::string id;
   std::string prompt;  // what the model reads, word for word
+  bool chat = false;   // or what a person says to it, for its chat template to put into words
+  std::string system;  // with chat: the system message; empty: none
   std::string answer;  // one that is right; may be empty where several are
   Json meta = Json::object();
 };

@@ -119,6 +119,42 @@ TEST(Jsonl, ReadsProblemsAndNamesBrokenLines) {
   std::filesystem::remove(path);
 }
 
+TEST(Jsonl, TakesTheLastNumberOfASentence) {
+  const auto path = std::filesystem::temp_directory_path() / "aha_envs_last_test.jsonl";
+  ASSERT_TRUE(WriteFileAtomic(path, R"({"question": "What is 7-3?", "answer": "4"})").ok());
+  Json options = {{"name", "jsonl"},
+                  {"path", path.string()},
+                  {"compare", "last_number"},
+                  {"chat", true},
+                  {"system", "Be short."}};
+  const auto env = Make(options);
+  const Problem p = env->Get(Split::kTrain, 0, 0);
+  EXPECT_TRUE(p.chat);
+  EXPECT_EQ(p.system, "Be short.");
+  EXPECT_EQ(env->Grade(p, "The sum 7-3 is 4.")->correct, 1);
+  EXPECT_EQ(env->Grade(p, "7 - 3 = 4, not 5")->correct, 0);
+  EXPECT_EQ(env->Grade(p, "<think>it is 4</think>Ask me later.")->correct, 0);
+  EXPECT_EQ(env->Grade(p, "<think>7</think><answer>it is 4</answer>")->correct, 1);
+  options["chat"] = false;
+  EXPECT_NE(MakeEnvironment(options).status().message().find("system is for chat = true"),
+            std::string::npos);
+  std::filesystem::remove(path);
+}
+
+TEST(LastNumber, HasItsSignAndFraction) {
+  EXPECT_EQ(LastNumber("so 7 - 3 = 4."), "4");
+  EXPECT_EQ(LastNumber("7-3"), "3");
+  EXPECT_EQ(LastNumber("x = -4"), "-4");
+  EXPECT_EQ(LastNumber("-4"), "-4");
+  EXPECT_EQ(LastNumber("it is 1,234.50 or"), "1,234.50");
+  EXPECT_EQ(LastNumber("about .5"), ".5");
+  EXPECT_EQ(LastNumber("3/4, or 75%"), "75%");
+  EXPECT_EQ(LastNumber("3/4"), "3/4");
+  EXPECT_EQ(LastNumber("none"), "");
+  EXPECT_EQ(LastNumber(""), "");
+  EXPECT_EQ(LastNumber("..,/9"), "9");
+}
+
 TEST(SameNumber, IsExact) {
   EXPECT_TRUE(SameNumber("1/2", "0.5"));
   EXPECT_TRUE(SameNumber("50%", ".5"));

@@ -11,7 +11,7 @@
 namespace aha {
 namespace {
 
-enum class Compare { kExact, kNumeric, kChoice };
+enum class Compare { kExact, kNumeric, kLastNumber, kChoice };
 
 std::string_view Trimmed(std::string_view text) {
   constexpr std::string_view kBlank = " \n\r\t";
@@ -106,6 +106,7 @@ class Jsonl : public Environment {
     if (answer.data() == nullptr) answer = OnlyBoxed(reply.answer);
     if (answer.data() == nullptr) answer = reply.answer;
     answer = Trimmed(answer);
+    if (compare_ == Compare::kLastNumber) answer = LastNumber(answer);
     score.extracted = answer.substr(0, 200);
     score.format = !answer.empty();
     score.correct = Same(answer, Trimmed(problem.answer)) ? 1 : 0;
@@ -115,7 +116,9 @@ class Jsonl : public Environment {
 
  private:
   bool Same(std::string_view answer, std::string_view want) const {
-    if (compare_ == Compare::kNumeric) return SameNumber(answer, want);
+    if (compare_ == Compare::kNumeric || compare_ == Compare::kLastNumber) {
+      return SameNumber(answer, want);
+    }
     if (compare_ == Compare::kExact) return answer == want;
     // "(B)", "b." and "B" are one choice.
     const auto letter = [](std::string_view text) {
@@ -144,12 +147,27 @@ bool SameNumber(std::string_view a, std::string_view b) {
              static_cast<__int128>(y->numerator) * x->denominator;
 }
 
+std::string_view LastNumber(std::string_view text) {
+  constexpr std::string_view kDigits = "0123456789";
+  const size_t last = text.find_last_of(kDigits);
+  if (last == std::string_view::npos) return {};
+  size_t end = last + 1;
+  if (end < text.size() && text[end] == '%') ++end;
+  size_t begin = text.find_last_not_of("0123456789.,/", last) + 1;  // npos + 1 is 0
+  begin = text.find_first_of(kDigits, begin);
+  if (begin > 0 && text[begin - 1] == '.') --begin;  // ".5"
+  // "-4" and "= -4", but not "7-4" or "x-4".
+  const bool minus = begin > 0 && text[begin - 1] == '-';
+  if (minus && (begin == 1 || !std::isalnum(static_cast<unsigned char>(text[begin - 2])))) --begin;
+  return text.substr(begin, end - begin);
+}
+
 Result<std::unique_ptr<Environment>> MakeJsonl(const Json& options) {
   Section s(&options, "task jsonl");
   s.Take("name");
   Compare compare = Compare::kExact;
   ProblemFileOptions file;
-  s.ReadOne("compare", {"exact", "numeric", "choice"}, &compare);
+  s.ReadOne("compare", {"exact", "numeric", "last_number", "choice"}, &compare);
   file.Read(s, "task jsonl");
   AHA_RETURN_IF_ERROR(s.Finish());
   AHA_ASSIGN_OR_RETURN(ProblemFile problems, ProblemFile::Open(file));

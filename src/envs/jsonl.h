@@ -7,14 +7,18 @@
 
 namespace aha {
 
-// Options: path; compare ("exact", "numeric" or "choice"; exact); on_error ("fail" or "skip" a
-// broken line; fail); prefix and suffix put around the prompt. The answer is what follows the
-// thought: the inside of its only <answer>, else of its only \boxed{}, else all of it.
+// Options: compare ("exact", "numeric", "last_number" or "choice"; exact) and ProblemFileOptions's.
+// The answer is what follows the thought: the inside of its only <answer>, else of its only
+// \boxed{}, else all of it; "last_number" takes the last number in that, for models that answer in
+// sentences.
 Result<std::unique_ptr<Environment>> MakeJsonl(const Json& options);
 
 // The number that a text is, exactly: "1,234.5", "-3/4", "50%", "$7", "10 cm". False when it is
 // none.
 bool SameNumber(std::string_view a, std::string_view b);
+// The last number in a text, with its sign, fraction and percent sign: "so 7 - 3 = 4." -> "4".
+// Empty: there is none.
+std::string_view LastNumber(std::string_view text);
 
 }  // namespace aha
 

@@ -25,6 +25,8 @@ Result<Problem> ReadProblem(std::string_view line, const ProblemFileOptions& opt
     return InvalidArgument("prompt or answer is empty");
   }
   p.prompt = options.prefix + p.prompt + options.suffix;
+  p.chat = options.chat;
+  p.system = options.system;
   if (options.whole_items) {
     p.meta = std::move(json);
   } else if (const Json* meta = FindKey(json, "metadata")) {
@@ -40,6 +42,11 @@ void ProblemFileOptions::Read(Section& s, const std::string& of) {
   s.Read("path", &path);
   s.Read("prefix", &prefix);
   s.Read("suffix", &suffix);
+  s.Read("chat", &chat);
+  s.Read("system", &system);
+  if (!chat && !system.empty()) {
+    s.Fail(InvalidArgument("{}: system is for chat = true; put the text into prefix", of));
+  }
   s.ReadOne("on_error", {"fail", "skip"}, &on_error);
 }
 

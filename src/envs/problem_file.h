@@ -9,7 +9,8 @@
 namespace aha {
 
 struct ProblemFileOptions {
-  std::string path, prefix, suffix;
+  std::string path, prefix, suffix, system;
+  bool chat = false;
   enum class OnError { kFail, kSkip } on_error = OnError::kFail;
   // Set by the environment, not by the user:
   bool whole_items = false;  // Problem::meta is all of the line, else its "metadata"
@@ -17,7 +18,9 @@ struct ProblemFileOptions {
 
   std::string where;
 
-  // path; on_error ("fail" or "skip" a broken line; fail); prefix and suffix put around the prompt.
+  // path; on_error ("fail" or "skip" a broken line; fail); prefix and suffix put around the prompt;
+  // chat (false; true: it is what a person says, put into the model's chat template) and system, a
+  // system message before it.
   // `of` is how errors call the environment.
   void Read(Section& s, const std::string& of);
 };

@@ -76,6 +76,10 @@ struct TextModel {
   std::string name;
 };
 
+// The ids that end an answer: what the files call an end (the first is config.json's or
+// generation_config.json's), and the ends of turns that chat models are trained with.
+std::vector<int32_t> StopIds(const ModelFiles& files, const Tokenizer& tokenizer);
+
 Result<std::unique_ptr<TextModel>> OpenTextModel(const std::filesystem::path& path);
 
 }  // namespace aha

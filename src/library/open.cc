@@ -99,25 +99,6 @@ void AddIds(const Json* value, int32_t vocab, std::vector<int32_t>* ids) {
   }
 }
 
-// Whatever the files call an end, and the ends of turns that chat models are trained with.
-std::vector<int32_t> StopIds(const ModelFiles& files, const Tokenizer& tokenizer) {
-  std::vector<int32_t> ids;
-  const int32_t vocab = tokenizer.vocab_size();
-  AddIds(FindKey(files.generation_config(), "eos_token_id"), vocab, &ids);
-  AddIds(FindKey(files.config(), "eos_token_id"), vocab, &ids);
-  if (const GgufVocabulary* v = files.gguf_vocabulary()) {
-    for (const Json& id : {Json(v->eos), Json(v->eot)}) AddIds(&id, vocab, &ids);
-  }
-  for (const char* end : {"<|im_end|>", "<|eot_id|>", "<｜end▁of▁sentence｜>", "<|endoftext|>"}) {
-    const std::optional<int32_t> id = tokenizer.IdOf(end);
-    if (id && tokenizer.IsSpecial(*id)) {
-      const Json json = *id;
-      AddIds(&json, vocab, &ids);
-    }
-  }
-  return ids;
-}
-
 template <typename T>
 void Set(const Json& config, const char* key, std::optional<T>* out) {
   const Json* value = FindKey(config, key);
@@ -158,6 +139,24 @@ Result<OpenedTokenizer> OpenTokenizer(const fs::path& path) {
   }
   AHA_ASSIGN_OR_RETURN(const ModelFiles files, OpenModelFiles(path));
   return TokenizerOf(path, files);
+}
+
+std::vector<int32_t> StopIds(const ModelFiles& files, const Tokenizer& tokenizer) {
+  std::vector<int32_t> ids;
+  const int32_t vocab = tokenizer.vocab_size();
+  AddIds(FindKey(files.generation_config(), "eos_token_id"), vocab, &ids);
+  AddIds(FindKey(files.config(), "eos_token_id"), vocab, &ids);
+  if (const GgufVocabulary* v = files.gguf_vocabulary()) {
+    for (const Json& id : {Json(v->eos), Json(v->eot)}) AddIds(&id, vocab, &ids);
+  }
+  for (const char* end : {"<|im_end|>", "<|eot_id|>", "<｜end▁of▁sentence｜>", "<|endoftext|>"}) {
+    const std::optional<int32_t> id = tokenizer.IdOf(end);
+    if (id && tokenizer.IsSpecial(*id)) {
+      const Json json = *id;
+      AddIds(&json, vocab, &ids);
+    }
+  }
+  return ids;
 }
 
 Result<std::unique_ptr<TextModel>> OpenTextModel(const fs::path& path) {

@@ -15,15 +15,39 @@ bool Means(const std::string& target, const std::string& name) {
   return name == target || name.ends_with("." + target);
 }
 
+std::string LastName(const std::string& name) { return name.substr(name.rfind('.') + 1); }
+
 Status UnknownTarget(const std::string& target, std::span<const LinearMap> linears) {
   std::set<std::string> endings;
-  for (const LinearMap& l : linears) endings.insert(l.name.substr(l.name.rfind('.') + 1));
+  for (const LinearMap& l : linears) endings.insert(LastName(l.name));
   const std::vector<std::string> names(endings.begin(), endings.end());
   std::string list;
   for (const std::string& name : names) list += (list.empty() ? "" : ", ") + name;
   const std::string nearest = NearestName(target, names);
   return InvalidArgument("lora_targets has '{}'{}; this model's linear maps are {}", target,
                          nearest.empty() ? "" : ", did you mean '" + nearest + "'?", list);
+}
+
+// The linear maps that `targets` mean.
+std::vector<LinearMap> Chosen(const ModelFiles& base, std::span<const LinearMap> linears,
+                              const std::vector<std::string>& targets) {
+  std::set<std::string> experts;  // last names of what is stored a matrix and cannot be adapted
+  constexpr std::string_view kWeight = ".weight";
+  for (const std::string& name : base.names()) {
+    const std::string module = name.substr(0, name.size() - std::min(name.size(), kWeight.size()));
+    const bool adaptable = std::any_of(linears.begin(), linears.end(),
+                                       [&](const LinearMap& l) { return l.name == module; });
+    if (name.ends_with(kWeight) && !adaptable) experts.insert(LastName(module));
+  }
+  std::vector<LinearMap> out;
+  for (const LinearMap& l : linears) {
+    const bool wanted =
+        targets.empty() ? !experts.contains(LastName(l.name))
+                        : std::any_of(targets.begin(), targets.end(),
+                                      [&](const auto& target) { return Means(target, l.name); });
+    if (wanted) out.push_back(l);
+  }
+  return out;
 }
 
 }  // namespace
@@ -38,11 +62,7 @@ Result<ModelFiles> WithNewAdapters(const ModelFiles& base, const LoraOptions& op
   }
   AHA_ASSIGN_OR_RETURN(ModelFiles files, ModelFiles::InMemoryView(base));
   files.SetLoraAlpha(options.alpha);
-  for (const LinearMap& l : model->linears()) {
-    const bool wanted = options.targets.empty() ||
-                        std::any_of(options.targets.begin(), options.targets.end(),
-                                    [&](const std::string& t) { return Means(t, l.name); });
-    if (!wanted) continue;
+  for (const LinearMap& l : Chosen(base, model->linears(), options.targets)) {
     const std::string a = l.name + std::string(kLoraA);
     const std::string b = l.name + std::string(kLoraB);
     files.Add(a, Storage(DType::kF32, {options.rank, l.in}));

@@ -15,7 +15,7 @@ struct LoraOptions {
   int64_t rank = 16;
   double alpha = 32;  // y += alpha / rank * (x A^T) B^T
   // Endings of the linear maps' names, as PEFT's target_modules: "q_proj", "mlp.up_proj". Empty:
-  // all that can be adapted.
+  // all whose last name no routed expert shares (PEFT would take it for the experts').
   std::vector<std::string> targets;
   uint64_t seed = 0;
 };

@@ -6,6 +6,8 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <set>
+
 #include "model/initialize.h"
 #include "model/model_test_run.h"
 #include "weights/gguf_writer.h"
@@ -39,6 +41,14 @@ void FillB(ModelFiles& files) {
   }
 }
 
+// Every linear map there is, by its last name.
+std::vector<std::string> All(const ModelFiles& base) {
+  std::set<std::string> names;
+  const std::unique_ptr<Model> model = LoadModel(base).value();
+  for (const LinearMap& l : model->linears()) names.insert(l.name.substr(l.name.rfind('.') + 1));
+  return {names.begin(), names.end()};
+}
+
 double Farthest(const std::vector<float>& a, const std::vector<float>& b) {
   CHECK(a.size() == b.size());
   double most = 0;
@@ -62,7 +72,8 @@ class NewAdapters : public testing::TestWithParam<std::string> {};
 TEST_P(NewAdapters, ComputeWhatTheBaseDoes) {
   const ModelFiles base = Open(GetParam());
   const std::vector<int32_t> tokens = Golden::Read(GetParam()).Tokens(1);
-  Result<ModelFiles> files = WithNewAdapters(base, {.rank = 3, .alpha = 6, .seed = 4});
+  Result<ModelFiles> files =
+      WithNewAdapters(base, {.rank = 3, .alpha = 6, .targets = All(base), .seed = 4});
   ASSERT_TRUE(files.ok()) << files.status().message();
   const std::vector<float> want = Logits(base, tokens);
   EXPECT_EQ(Logits(*files, tokens), want);
@@ -111,7 +122,8 @@ TEST(Lora, TargetsAreEndingsOfNames) {
   EXPECT_THAT(adapted({"mlp.up_proj"}),
               testing::ElementsAre("model.layers.0.mlp.up_proj.lora_A.weight"));
   EXPECT_EQ(adapted({"up_proj"}).size(), 3u);  // one dense, two shared; never a routed expert
-  EXPECT_EQ(adapted({}).size(), 3u * 8);
+  EXPECT_EQ(adapted({"up_proj", "o_proj"}).size(), 6u);
+  EXPECT_EQ(adapted({}).size(), 3u * 5);  // of the attention: experts have the MLP's names
   const Result<ModelFiles> wrong =
       WithNewAdapters(base, {.rank = 2, .alpha = 2, .targets = {"kvb_proj"}, .seed = 0});
   ASSERT_FALSE(wrong.ok());
@@ -119,11 +131,28 @@ TEST(Lora, TargetsAreEndingsOfNames) {
               HasSubstr("lora_targets has 'kvb_proj', did you mean 'kv_b_proj'?"));
 }
 
+// Made by PEFT (tools/make_lora_goldens.py): what it computes, and its merged weights' logits.
+class PeftGolden : public testing::TestWithParam<std::string> {};
+
+TEST_P(PeftGolden, LoadsAndComputesTheSame) {
+  ModelFiles files = Open(GetParam());
+  const Status status = files.AddAdapter(ModelTestData("lora_" + GetParam()));
+  ASSERT_TRUE(status.ok()) << status.message();
+  const Golden golden = Golden::Read("lora_" + GetParam());
+  const std::vector<int32_t> tokens = golden.Tokens(0);
+  const std::vector<float>& want = golden.tensors.at("logits.0");
+  EXPECT_LT(Farthest(Logits(files, tokens), want), 2e-5);
+  EXPECT_GT(Farthest(Logits(Open(GetParam()), tokens), want), 0.05);
+}
+
+INSTANTIATE_TEST_SUITE_P(Tiny, PeftGolden, testing::Values("llama", "deepseek_v3"));
+
 TEST_F(LoraFolder, ComesBackAsItWasWritten) {
   for (const char* name : {"qwen2_yarn_bf16", "deepseek_v3"}) {
     const ModelFiles base = Open(name);
     const std::vector<int32_t> tokens = Golden::Read(name).Tokens(1);
-    ModelFiles files = WithNewAdapters(base, {.rank = 3, .alpha = 6, .seed = 4}).value();
+    ModelFiles files =
+        WithNewAdapters(base, {.rank = 3, .alpha = 6, .targets = All(base), .seed = 4}).value();
     FillB(files);
     const Status written = WritePeftAdapter(files, "the/base", root_ / name);
     ASSERT_TRUE(written.ok()) << written.message();
@@ -147,7 +176,8 @@ TEST_F(LoraFolder, MergedItIsAModelOfItsOwn) {
   for (const char* name : {"llama3_tied", "deepseek_v3"}) {
     const ModelFiles base = Open(name);
     const std::vector<int32_t> tokens = Golden::Read(name).Tokens(1);
-    ModelFiles files = WithNewAdapters(base, {.rank = 3, .alpha = 6, .seed = 4}).value();
+    ModelFiles files =
+        WithNewAdapters(base, {.rank = 3, .alpha = 6, .targets = All(base), .seed = 4}).value();
     EXPECT_EQ(FolderDType(files), DType::kF32);
     ASSERT_TRUE(WriteHuggingFaceFolder(files, DType::kF32, root_ / name / "same", {}).ok());
     FillB(files);
@@ -185,6 +215,7 @@ TEST_F(LoraFolder, WhatDoesNotFitIsNamed) {
   };
   EXPECT_THAT(with("peft_type", "IA3"), HasSubstr("peft_type is IA3"));
   EXPECT_THAT(with("use_dora", true), HasSubstr("use_dora is true"));
+  EXPECT_THAT(with("init_lora_weights", "pissa"), HasSubstr("init_lora_weights is \"pissa\""));
   EXPECT_THAT(with("bias", "all"), HasSubstr("bias is \"all\""));
   EXPECT_THAT(with("alpha_pattern", {{"q_proj", 4}}), HasSubstr("alpha_pattern is {"));
   EXPECT_THAT(with("modules_to_save", {"lm_head"}), HasSubstr("modules_to_save"));

@@ -6,6 +6,7 @@
 #include "base/files.h"
 #include "library/sha256.h"
 #include "weights/gguf_writer.h"
+#include "weights/peft_adapter.h"
 #include "weights/safetensors_file.h"
 #include "weights/safetensors_writer.h"
 
@@ -56,12 +57,7 @@ Status CopyTensor(const TensorMap& tensors, const std::string& name, const Shape
   return OkStatus();
 }
 
-}  // namespace
-
-Status WriteModelFolder(const ModelFiles& files, const TokenizerFiles& tokenizer,
-                        const fs::path& folder) {
-  AHA_RETURN_IF_ERROR(MakeFolder(folder));
-  AHA_RETURN_IF_ERROR(WriteHuggingFaceFolder(files, DType::kF32, folder, {}));
+Status WriteTokenizer(const TokenizerFiles& tokenizer, const fs::path& folder) {
   if (!tokenizer.tokenizer.empty()) {
     AHA_RETURN_IF_ERROR(WriteFileAtomic(folder / "tokenizer.json", tokenizer.tokenizer));
   }
@@ -71,13 +67,47 @@ Status WriteModelFolder(const ModelFiles& files, const TokenizerFiles& tokenizer
   return OkStatus();
 }
 
-Result<std::string> HashOfWeights(const ModelFiles& files) {
+// A safetensors file, and what is done with its tensors.
+Status WithTensors(const fs::path& path, const std::function<Status(const TensorMap&)>& take) {
+  AHA_ASSIGN_OR_RETURN(const MappedFile map, MappedFile::Open(path));
+  TensorMap tensors;
+  AHA_RETURN_IF_ERROR(ReadSafetensors(map.bytes(), &tensors).Within(path.string()));
+  return take(tensors).Within(path.string());
+}
+
+}  // namespace
+
+Status WriteModelFolder(const ModelFiles& files, const TokenizerFiles& tokenizer,
+                        const fs::path& folder) {
+  AHA_RETURN_IF_ERROR(MakeFolder(folder));
+  AHA_RETURN_IF_ERROR(WriteHuggingFaceFolder(files, FolderDType(files), folder, {}));
+  return WriteTokenizer(tokenizer, folder);
+}
+
+Status WriteAdapterFolder(const ModelFiles& files, const std::string& base,
+                          const TokenizerFiles& tokenizer, const fs::path& folder) {
+  AHA_RETURN_IF_ERROR(MakeFolder(folder));
+  AHA_RETURN_IF_ERROR(WritePeftAdapter(files, base, folder));
+  return WriteTokenizer(tokenizer, folder);
+}
+
+std::string WeightsFile(const ModelFiles& files) {
+  return files.adapted() ? "adapter_model.safetensors" : "model.safetensors";
+}
+
+std::string WeightsFile(const fs::path& folder) {
+  return IsPeftAdapter(folder) ? "adapter_model.safetensors" : "model.safetensors";
+}
+
+Result<std::string> HashOfFolder(const fs::path& folder) {
   Sha256 sha;
-  for (const std::string& name : files.names()) {
-    AHA_ASSIGN_OR_RETURN(const ConstView view, files.Find(name));
-    sha.Add(name + " " + view.shape.ToString() + "\n");
-    sha.Add({reinterpret_cast<const char*>(view.data), static_cast<size_t>(view.bytes())});
-  }
+  AHA_RETURN_IF_ERROR(WithTensors(folder / WeightsFile(folder), [&](const TensorMap& tensors) {
+    for (const auto& [name, view] : tensors.views) {
+      sha.Add(name + " " + view.shape.ToString() + "\n");
+      sha.Add({reinterpret_cast<const char*>(view.data), static_cast<size_t>(view.bytes())});
+    }
+    return OkStatus();
+  }));
   return sha.Hex();
 }
 
@@ -87,7 +117,10 @@ Status WriteCheckpoint(Learner& learner, const TokenizerFiles& tokenizer,
   std::error_code error;
   fs::remove_all(partial, error);
   const auto write = [&]() -> Status {
-    AHA_RETURN_IF_ERROR(WriteModelFolder(learner.files(), tokenizer, partial));
+    const ModelFiles& files = learner.files();
+    AHA_RETURN_IF_ERROR(files.adapted()
+                            ? WriteAdapterFolder(files, contents.base, tokenizer, partial)
+                            : WriteModelFolder(files, tokenizer, partial));
     SafetensorsWriter writer(partial / "trainer.safetensors");
     for (const Learner::Moments& m : learner.moments()) {
       writer.Add("m." + m.name, ViewOf(m.m, m.shape));
@@ -100,10 +133,10 @@ Status WriteCheckpoint(Learner& learner, const TokenizerFiles& tokenizer,
     AHA_RETURN_IF_ERROR(writer.Finish());
     Json state = contents.state;
     state["updates"] = learner.updates();
-    AHA_ASSIGN_OR_RETURN(state["model_sha256"], Sha256OfFile(partial / "model.safetensors"));
+    AHA_ASSIGN_OR_RETURN(state["model_sha256"], Sha256OfFile(partial / WeightsFile(files)));
     AHA_ASSIGN_OR_RETURN(state["trainer_sha256"], Sha256OfFile(partial / "trainer.safetensors"));
     Json provenance = contents.provenance;
-    AHA_ASSIGN_OR_RETURN(provenance["weights_sha256"], HashOfWeights(learner.files()));
+    AHA_ASSIGN_OR_RETURN(provenance["weights_sha256"], HashOfFolder(partial));
     AHA_RETURN_IF_ERROR(
         WriteFileAtomic(partial / "provenance.json", DumpJson(provenance, 2) + "\n"));
     return WriteFileAtomic(partial / "state.json", DumpJson(state, 2) + "\n");
@@ -120,20 +153,18 @@ Status WriteCheckpoint(Learner& learner, const TokenizerFiles& tokenizer,
 
 Result<Json> ReadCheckpoint(const fs::path& folder, Learner* learner) {
   AHA_ASSIGN_OR_RETURN(const Json state, ReadJsonFile(folder / "state.json"));
-  const auto read = [&](const char* file, const char* key,
+  const auto read = [&](const std::string& file, const char* key,
                         const std::function<Status(const TensorMap&)>& take) -> Status {
-    const fs::path path = folder / file;
-    AHA_RETURN_IF_ERROR(CheckHash(state, key, path));
-    AHA_ASSIGN_OR_RETURN(const MappedFile map, MappedFile::Open(path));
-    TensorMap tensors;
-    AHA_RETURN_IF_ERROR(ReadSafetensors(map.bytes(), &tensors).Within(path.string()));
-    return take(tensors).Within(path.string());
+    AHA_RETURN_IF_ERROR(CheckHash(state, key, folder / file));
+    return WithTensors(folder / file, take);
   };
-  AHA_RETURN_IF_ERROR(read("model.safetensors", "model_sha256", [&](const TensorMap& tensors) {
-    for (const std::string& name : learner->files().names()) {
-      float* values = learner->files().Floats(name);
+  ModelFiles& files = learner->files();
+  const std::string prefix = files.adapted() ? std::string(kPeftPrefix) : "";
+  AHA_RETURN_IF_ERROR(read(WeightsFile(files), "model_sha256", [&](const TensorMap& tensors) {
+    for (const std::string& name : files.names()) {
+      float* values = files.Floats(name);
       if (values == nullptr) continue;  // frozen
-      AHA_RETURN_IF_ERROR(CopyTensor(tensors, name, learner->files().Find(name)->shape, values));
+      AHA_RETURN_IF_ERROR(CopyTensor(tensors, prefix + name, files.Find(name)->shape, values));
     }
     return OkStatus();
   }));

@@ -1,6 +1,6 @@
-// Checkpoints: a Hugging Face folder that any program loads, and beside it what a run needs to go
-// on to the bit: trainer.safetensors (the optimizer's moments), state.json (where it stood) and
-// provenance.json (what it came from).
+// Checkpoints: a Hugging Face folder that any program loads (a PEFT adapter's, where only adapters
+// are trained), and beside it what a run needs to go on to the bit: trainer.safetensors (the
+// optimizer's moments), state.json (where it stood) and provenance.json (what it came from).
 //
 // A checkpoint is written under another name and renamed when it is whole: it is there entirely or
 // not at all, whenever the program dies.
@@ -20,16 +20,26 @@ struct TokenizerFiles {
   std::string tokenizer, config;  // tokenizer.json, tokenizer_config.json
 };
 
-// config.json, generation_config.json, model.safetensors and the tokenizer's files.
+// config.json, generation_config.json, model.safetensors and the tokenizer's files. Adapters are
+// merged.
 Status WriteModelFolder(const ModelFiles& files, const TokenizerFiles& tokenizer,
                         const std::filesystem::path& folder);
 
-// sha256 over names, shapes and bytes of all weights, in order of names.
-Result<std::string> HashOfWeights(const ModelFiles& files);
+// The adapters alone, in PEFT's format; `base` is the path of what they stand on.
+Status WriteAdapterFolder(const ModelFiles& files, const std::string& base,
+                          const TokenizerFiles& tokenizer, const std::filesystem::path& folder);
+
+// The file with the weights that are trained: model.safetensors or adapter_model.safetensors.
+std::string WeightsFile(const ModelFiles& files);
+std::string WeightsFile(const std::filesystem::path& folder);
+
+// sha256 over names, shapes and bytes of the weights in the folder's own file, in order of names.
+Result<std::string> HashOfFolder(const std::filesystem::path& folder);
 
 struct CheckpointContents {
   Json state;  // of the run
   Json provenance;
+  std::string base;  // what adapters stand on
 };
 
 // `folder` must not exist.

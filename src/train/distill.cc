@@ -23,16 +23,17 @@ constexpr int64_t kProblemsAtOnce = 64;
 struct Teacher {
   std::unique_ptr<TextModel> text;
   std::unique_ptr<ops::Context> cx;
+  const ChatTemplate* chat() const { return text->chat ? &*text->chat : nullptr; }
 };
 
 Result<Teacher> OpenTeacher(const RunParts& parts, const DistillRecipe& recipe) {
   Teacher teacher;
   AHA_ASSIGN_OR_RETURN(const fs::path path, ResolveModel(recipe.teacher));
   AHA_ASSIGN_OR_RETURN(teacher.text, OpenTextModel(path));
-  AHA_RETURN_IF_ERROR(
-      EncodeProblem(teacher.text->tokenizer, parts.task->Get(Split::kTrain, parts.recipe.seed, 0))
-          .status()
-          .Within(recipe.teacher));
+  AHA_RETURN_IF_ERROR(EncodeProblem(teacher.text->tokenizer, teacher.chat(),
+                                    parts.task->Get(Split::kTrain, parts.recipe.seed, 0))
+                          .status()
+                          .Within(recipe.teacher));
   teacher.cx = std::make_unique<ops::Context>(parts.options.backend, parts.pool.get(),
                                               ops::Numerics::kPortable);
   return teacher;
@@ -51,7 +52,7 @@ class Samples {
       problems.push_back(
           parts_.task->Get(Split::kTrain, parts_.recipe.seed, static_cast<uint64_t>(i)));
       AHA_ASSIGN_OR_RETURN(prompts.emplace_back(),
-                           EncodeProblem(teacher.text->tokenizer, problems.back()));
+                           EncodeProblem(teacher.text->tokenizer, teacher.chat(), problems.back()));
       longest = std::max(longest, static_cast<int64_t>(prompts.back().size()));
     }
     const int64_t rows = CacheTokens(teacher.text->model->info(), count * recipe_.samples,
@@ -78,7 +79,9 @@ class Samples {
         ++right_;
         if (static_cast<int64_t>(kept.size()) == recipe_.keep || !kept.insert(text).second)
           continue;
-        lines_ += DumpJson({{"prompt", problems[p].prompt}, {"completion", text}}) + "\n";
+        AHA_ASSIGN_OR_RETURN(const std::string prompt,
+                             PromptText(parts_.chat_template(), problems[p]));
+        lines_ += DumpJson({{"prompt", prompt}, {"completion", text}}) + "\n";
         ++kept_;
       }
     }

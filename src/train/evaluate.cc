@@ -42,6 +42,19 @@ struct Means {
   }
 };
 
+Result<Prompt> Rendered(const ChatTemplate* chat, const Problem& problem) {
+  if (chat == nullptr) {
+    return InvalidArgument("the task has chat = true, but the model has no chat template");
+  }
+  Json messages = Json::array();
+  if (!problem.system.empty()) {
+    messages.push_back({{"role", "system"}, {"content", problem.system}});
+  }
+  messages.push_back({{"role", "user"}, {"content", problem.prompt}});
+  // A template may ask for the date; a run may not depend on the day.
+  return chat->Render(messages, {.date = "2025-01-01"});
+}
+
 }  // namespace
 
 Json EvalResult::ToJson() const {
@@ -69,11 +82,25 @@ Json EvalResult::ToJson() const {
   return json;
 }
 
-Result<std::vector<int32_t>> EncodeProblem(const Tokenizer& tokenizer, const Problem& problem) {
-  AHA_ASSIGN_OR_RETURN(std::vector<int32_t> ids,
-                       tokenizer.Encode(problem.prompt, {.allow_special = true}));
-  if (tokenizer.Decode(ids) != problem.prompt || ids.empty()) {
-    return InvalidArgument("the tokenizer cannot write the prompt '{}'", problem.prompt);
+Result<std::string> PromptText(const ChatTemplate* chat, const Problem& problem) {
+  if (!problem.chat) return problem.prompt;
+  AHA_ASSIGN_OR_RETURN(const Prompt prompt, Rendered(chat, problem));
+  return prompt.text();
+}
+
+Result<std::vector<int32_t>> EncodeProblem(const Tokenizer& tokenizer, const ChatTemplate* chat,
+                                           const Problem& problem) {
+  std::vector<int32_t> ids;
+  std::string text = problem.prompt;
+  if (problem.chat) {
+    AHA_ASSIGN_OR_RETURN(const Prompt prompt, Rendered(chat, problem));
+    text = prompt.text();
+    AHA_ASSIGN_OR_RETURN(ids, EncodePrompt(tokenizer, prompt));
+  } else {
+    AHA_ASSIGN_OR_RETURN(ids, tokenizer.Encode(text, {.allow_special = true}));
+  }
+  if (tokenizer.Decode(ids) != text || ids.empty()) {
+    return InvalidArgument("the tokenizer cannot write the prompt '{}'", text);
   }
   return ids;
 }
@@ -86,7 +113,8 @@ Result<EvalResult> Evaluate(Engine& engine, const Tokenizer& tokenizer, const En
   std::vector<std::vector<int32_t>> prompts;
   for (int64_t i = 0; i < options.problems; ++i) {
     problems.push_back(env.Get(options.split, options.seed, static_cast<uint64_t>(i)));
-    AHA_ASSIGN_OR_RETURN(std::vector<int32_t> ids, EncodeProblem(tokenizer, problems.back()));
+    AHA_ASSIGN_OR_RETURN(std::vector<int32_t> ids,
+                         EncodeProblem(tokenizer, options.chat, problems.back()));
     prompts.push_back(std::move(ids));
   }
   EvalResult r{.problems = options.problems, .samples = options.samples};

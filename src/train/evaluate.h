@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "chat/chat_template.h"
 #include "engine/engine.h"
 #include "envs/environment.h"
 #include "tokenizer/tokenizer.h"
@@ -22,6 +23,7 @@ struct EvalOptions {
   std::vector<int32_t> stop_ids;
   uint64_t seed = 0;
   Split split = Split::kHeldOut;
+  const ChatTemplate* chat = nullptr;  // the model's, for problems that want it
 };
 
 // Sampled unless said otherwise.
@@ -52,8 +54,11 @@ Result<EvalResult> Evaluate(Engine& engine, const Tokenizer& tokenizer, const En
                             const std::function<Status(const EvalSample&)>& hear = {},
                             const std::function<bool()>& stop = {});
 
-// A problem's prompt as the model reads it.
-Result<std::vector<int32_t>> EncodeProblem(const Tokenizer& tokenizer, const Problem& problem);
+// A problem's prompt as the model reads it. Error: a text that the tokenizer cannot write; a chat
+// without a template.
+Result<std::string> PromptText(const ChatTemplate* chat, const Problem& problem);
+Result<std::vector<int32_t>> EncodeProblem(const Tokenizer& tokenizer, const ChatTemplate* chat,
+                                           const Problem& problem);
 
 }  // namespace aha
 

@@ -75,7 +75,7 @@ Result<double> SampleSpeed(RunParts& parts, int64_t length) {
   return static_cast<double>(kSequences * each) / seconds;
 }
 
-StagePlan PlanOf(const Stage& stage, double active_parameters) {
+StagePlan PlanOf(const Stage& stage, double active_parameters, double trained_parameters) {
   StagePlan plan{.name = stage.name, .steps = stage.steps()};
   const auto* s = std::get_if<SupervisedRecipe>(&stage.what);
   if (const auto* d = std::get_if<DistillRecipe>(&stage.what)) {
@@ -91,7 +91,10 @@ StagePlan PlanOf(const Stage& stage, double active_parameters) {
   } else {
     plan.trained = static_cast<double>(s->steps) * static_cast<double>(s->batch_tokens);
   }
-  plan.flops = (6 * plan.trained + 2 * plan.sampled) * active_parameters;
+  // Two a weight forward, two for the input's gradient, two for its own where it is trained.
+  const double learned = std::min(trained_parameters, active_parameters);
+  plan.flops =
+      (4 * active_parameters + 2 * learned) * plan.trained + 2 * active_parameters * plan.sampled;
   return plan;
 }
 
@@ -113,16 +116,17 @@ Result<RunPlan> MakePlan(Run& run, bool measure) {
   const ModelInfo& info = parts.learner->model().info();
   RunPlan plan{.parameters = info.parameters, .trained = parts.learner->trained_parameters()};
   for (const Stage& stage : parts.recipe.stages) {
-    plan.stages.push_back(PlanOf(stage, static_cast<double>(info.active_parameters)));
+    plan.stages.push_back(PlanOf(stage, static_cast<double>(info.active_parameters),
+                                 static_cast<double>(plan.trained)));
   }
   // Weight, gradient and two moments of each parameter that is trained; the others as they lie.
-  plan.weight_bytes = 16 * static_cast<double>(plan.trained);
   for (const std::string& name : parts.learner->files().names()) {
     AHA_ASSIGN_OR_RETURN(const ConstView view, parts.learner->files().Find(name));
     if (parts.learner->files().Floats(name) == nullptr) {
-      plan.weight_bytes += static_cast<double>(view.bytes());
+      plan.frozen_bytes += static_cast<double>(view.bytes());
     }
   }
+  plan.weight_bytes = 16 * static_cast<double>(plan.trained) + plan.frozen_bytes;
   if (!measure) return plan;
   const int64_t length = std::min(Length(parts.recipe), info.max_positions);
   double token_bytes = 0;

@@ -22,7 +22,8 @@ struct StagePlan {
 struct RunPlan {
   int64_t parameters = 0, trained = 0;
   std::vector<StagePlan> stages;
-  double weight_bytes = 0;                   // weights, gradients, moments
+  double weight_bytes = 0;                   // weights, gradients, moments; frozen weights
+  double frozen_bytes = 0;                   // of these: a base under adapters, mapped
   double activation_bytes = 0;               // of one micro-batch; 0: not measured
   double train_speed = 0, sample_speed = 0;  // tokens a second; 0: not measured
 };

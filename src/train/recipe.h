@@ -31,9 +31,8 @@ struct ModelRecipe {
   Json config;
   std::string base;  // folder or .gguf; empty: made new
   int64_t lora_rank = 0;
-  double lora_alpha = 0;  // 0: 2 * rank
-  std::vector<std::string> lora_targets = {"q_proj",    "k_proj",  "v_proj",   "o_proj",
-                                           "gate_proj", "up_proj", "down_proj"};
+  double lora_alpha = 0;                  // 0: 2 * rank
+  std::vector<std::string> lora_targets;  // see LoraOptions; empty: all but experts
 };
 
 struct TokenizerRecipe {

@@ -20,6 +20,7 @@ std::string ErrorOf(const std::vector<std::string>& set) {
 
 TEST(Recipe, ThoseThatShipAreRead) {
   for (const auto& entry : std::filesystem::directory_iterator(kRecipes)) {
+    if (entry.path().extension() != ".toml") continue;  // recipes/data
     const Result<Recipe> r = ReadRecipe(entry.path(), {});
     EXPECT_TRUE(r.ok()) << r.status().message();
   }

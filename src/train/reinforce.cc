@@ -86,7 +86,8 @@ class Reinforcement : public StageRunner {
       Group g;
       g.problem =
           parts_.task->Get(Split::kTrain, parts_.recipe.seed, static_cast<uint64_t>((*cursor)++));
-      AHA_ASSIGN_OR_RETURN(std::vector<int32_t> ids, EncodeProblem(*parts_.tokenizer, g.problem));
+      AHA_ASSIGN_OR_RETURN(std::vector<int32_t> ids,
+                           EncodeProblem(*parts_.tokenizer, parts_.chat_template(), g.problem));
       prompts.push_back(std::move(ids));
       groups->push_back(std::move(g));
     }

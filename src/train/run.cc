@@ -7,6 +7,7 @@
 #include "library/sha256.h"
 #include "model/initialize.h"
 #include "train/evaluate.h"
+#include "weights/gguf_writer.h"
 
 namespace aha {
 
@@ -57,17 +58,12 @@ Status Run::MakeModel() {
     AHA_ASSIGN_OR_RETURN(parts_.learner,
                          Learner::Create(*std::move(files), options_.backend, parts_.pool.get()));
   } else {
-    AHA_ASSIGN_OR_RETURN(const fs::path path, ResolveModel(m.base));
-    AHA_ASSIGN_OR_RETURN(ModelFiles opened, ModelFiles::Open(path));
-    parts_.base = std::make_unique<ModelFiles>(std::move(opened));
+    AHA_ASSIGN_OR_RETURN(parts_.base, OpenBase(m));
     AHA_RETURN_IF_ERROR(MakeTokenizer(parts_));
-    if (m.lora_rank == 0) {
-      AHA_ASSIGN_OR_RETURN(ModelFiles copy, ModelFiles::InMemoryCopy(*parts_.base));
-      AHA_ASSIGN_OR_RETURN(parts_.learner,
-                           Learner::Create(std::move(copy), options_.backend, parts_.pool.get()));
-    } else {
-      return InvalidArgument("[model] lora_rank: training with LoRA is not wired to recipes yet");
-    }
+    AHA_ASSIGN_OR_RETURN(ModelFiles files, ModelToTrain(parts_.base, m, recipe_.seed));
+    AHA_ASSIGN_OR_RETURN(parts_.learner,
+                         Learner::Create(std::move(files), options_.backend, parts_.pool.get()));
+    if (m.lora_rank == 0) parts_.base.files.reset();
   }
   const int64_t vocab = parts_.learner->model().info().vocab;
   if (parts_.tokenizer->vocab_size() > vocab) {
@@ -83,9 +79,9 @@ Status Run::MakeParts() {
   if (!recipe_.task.is_null()) {
     AHA_ASSIGN_OR_RETURN(parts_.task, MakeEnvironment(recipe_.task));
     // A tokenizer that cannot write the task's prompts is known now.
-    AHA_RETURN_IF_ERROR(
-        EncodeProblem(*parts_.tokenizer, parts_.task->Get(Split::kTrain, recipe_.seed, 0))
-            .status());
+    AHA_RETURN_IF_ERROR(EncodeProblem(*parts_.tokenizer, parts_.chat_template(),
+                                      parts_.task->Get(Split::kTrain, recipe_.seed, 0))
+                            .status());
   }
   parts_.engine_cx =
       std::make_unique<ops::Context>(options_.backend, parts_.pool.get(), ops::Numerics::kPortable);
@@ -149,6 +145,12 @@ Status Run::Resume() {
     }
     Result<Json> read = ReadCheckpoint(last, parts_.learner.get());
     if (!read.ok()) return read.status();
+    if (parts_.base.files != nullptr && (*read)["base_sha256"] != parts_.base.sha256) {
+      return InvalidArgument(
+          "the base {} is not the one that {} stands on: its sha256 are {}, were {}",
+          parts_.base.path.string(), last.string(), DumpJson(parts_.base.sha256),
+          DumpJson((*read)["base_sha256"]));
+    }
     const auto get = [&](const char* key, int64_t* value) -> Status {
       AHA_ASSIGN_OR_RETURN(*value, GetInt(*read, key));
       return OkStatus();
@@ -178,15 +180,17 @@ Status Run::Resume() {
 }
 
 Json Run::StateJson() const {
-  return {{"stage", state_.stage},
-          {"step", state_.step},
-          {"total_step", state_.total_step},
-          {"cursor", state_.cursor},
-          {"tokens", state_.tokens},
-          {"metrics_bytes", metrics_.bytes()},
-          {"samples_bytes", parts_.samples.bytes()},
-          {"best", state_.best},
-          {"best_checkpoint", state_.best_checkpoint}};
+  Json json = {{"stage", state_.stage},
+               {"step", state_.step},
+               {"total_step", state_.total_step},
+               {"cursor", state_.cursor},
+               {"tokens", state_.tokens},
+               {"metrics_bytes", metrics_.bytes()},
+               {"samples_bytes", parts_.samples.bytes()},
+               {"best", state_.best},
+               {"best_checkpoint", state_.best_checkpoint}};
+  if (parts_.base.files != nullptr) json["base_sha256"] = parts_.base.sha256;
+  return json;
 }
 
 Json Run::Provenance() const {
@@ -200,9 +204,12 @@ Json Run::Provenance() const {
                {"total_step", state_.total_step},
                {"parent", last_checkpoint_}};
   if (!last_checkpoint_.empty()) {
-    const auto parent =
-        Sha256OfFile(options_.out / "checkpoints" / last_checkpoint_ / "model.safetensors");
+    const auto parent = Sha256OfFile(options_.out / "checkpoints" / last_checkpoint_ /
+                                     WeightsFile(parts_.learner->files()));
     json["parent_model_sha256"] = parent.ok() ? *parent : "";
+  }
+  if (!parts_.base.sha256.is_null()) {
+    json["base"] = {{"path", parts_.base.path.string()}, {"sha256", parts_.base.sha256}};
   }
   return json;
 }
@@ -212,7 +219,8 @@ Status Run::Checkpoint() {
   const fs::path folder = options_.out / "checkpoints";
   const std::string name = fmt::format("step-{:06}", state_.total_step);
   AHA_RETURN_IF_ERROR(WriteCheckpoint(*parts_.learner, parts_.tokenizer_files,
-                                      {StateJson(), Provenance()}, folder / name));
+                                      {StateJson(), Provenance(), parts_.base.path.string()},
+                                      folder / name));
   last_checkpoint_ = name;
   checkpointed_ = state_.total_step;
   std::vector<fs::path> all = ListCheckpoints(folder);
@@ -238,7 +246,8 @@ Status Run::Evaluated(Json* line) {
                       .max_tokens = most,
                       .stop_ids = parts_.stop_ids,
                       .seed = recipe_.seed,
-                      .split = ParseSplit(e.split).value()};
+                      .split = ParseSplit(e.split).value(),
+                      .chat = parts_.chat_template()};
   options.sampling.temperature = static_cast<float>(e.temperature);
   AHA_ASSIGN_OR_RETURN(const EvalResult r, Evaluate(*engine, *parts_.tokenizer, *parts_.task,
                                                     options, {}, options_.stop));
@@ -317,6 +326,25 @@ Status Run::GoStage(const Stage& stage) {
   return OkStatus();
 }
 
+Result<std::string> Run::Final() {
+  const fs::path folder = options_.out / "final";
+  const ModelFiles& files = parts_.learner->files();
+  AHA_RETURN_IF_ERROR(WriteModelFolder(files, parts_.tokenizer_files, folder));
+  if (files.adapted()) {
+    AHA_RETURN_IF_ERROR(WriteAdapterFolder(files, parts_.base.path.string(), parts_.tokenizer_files,
+                                           folder / "adapter"));
+    Say(
+        fmt::format("final/ holds the base with the adapters merged, as {}; final/adapter over the "
+                    "base as it is computes what was trained to the bit",
+                    Info(FolderDType(files)).name));
+  }
+  AHA_ASSIGN_OR_RETURN(const std::string hash, HashOfFolder(folder));
+  Json provenance = Provenance();
+  provenance["weights_sha256"] = hash;
+  AHA_RETURN_IF_ERROR(WriteFileAtomic(folder / "provenance.json", DumpJson(provenance, 2) + "\n"));
+  return hash;
+}
+
 Result<RunEnd> Run::Go() {
   for (; state_.stage < static_cast<int64_t>(recipe_.stages.size());) {
     const Status status = GoStage(recipe_.stages[static_cast<size_t>(state_.stage)]);
@@ -332,21 +360,14 @@ Result<RunEnd> Run::Go() {
     }
     if (Replayed()) {
       AHA_RETURN_IF_ERROR(Checkpoint());
-      AHA_ASSIGN_OR_RETURN(const std::string hash, HashOfWeights(parts_.learner->files()));
+      AHA_ASSIGN_OR_RETURN(const std::string hash, Final());
       return RunEnd{.finished = true, .weights_sha256 = hash};
     }
     ++state_.stage;
     state_.step = 0;
     state_.cursor = 0;
   }
-  const fs::path final_folder = options_.out / "final";
-  AHA_RETURN_IF_ERROR(
-      WriteModelFolder(parts_.learner->files(), parts_.tokenizer_files, final_folder));
-  AHA_ASSIGN_OR_RETURN(const std::string hash, HashOfWeights(parts_.learner->files()));
-  Json provenance = Provenance();
-  provenance["weights_sha256"] = hash;
-  AHA_RETURN_IF_ERROR(
-      WriteFileAtomic(final_folder / "provenance.json", DumpJson(provenance, 2) + "\n"));
+  AHA_ASSIGN_OR_RETURN(const std::string hash, Final());
   AHA_ASSIGN_OR_RETURN(const std::vector<Json> lines, ReadLines(options_.out / "metrics.jsonl"));
   AHA_RETURN_IF_ERROR(WriteTensorBoard(lines, options_.out / "tensorboard"));
   return RunEnd{.finished = true, .weights_sha256 = hash};

@@ -19,6 +19,7 @@
 #include "engine/engine.h"
 #include "envs/environment.h"
 #include "tokenizer/tokenizer.h"
+#include "train/base_model.h"
 #include "train/checkpoint.h"
 #include "train/learner.h"
 #include "train/metrics.h"
@@ -52,7 +53,7 @@ struct RunParts {
   const Recipe& recipe;
   const RunOptions& options;
   std::unique_ptr<ThreadPool> pool;
-  std::unique_ptr<ModelFiles> base;  // what a LoRA run views
+  BaseModel base;  // what a run with adapters views
   std::unique_ptr<Learner> learner;
   std::unique_ptr<Tokenizer> tokenizer;
   TokenizerFiles tokenizer_files;
@@ -66,6 +67,7 @@ struct RunParts {
   PassOptions pass() const {
     return {.micro_batch_tokens = recipe.micro_batch_tokens, .recompute = recipe.recompute};
   }
+  const ChatTemplate* chat_template() const { return chat ? &*chat : nullptr; }
   bool Stopped() const { return options.stop && options.stop(); }
 };
 
@@ -124,6 +126,8 @@ class Run {
   bool Replayed() const { return Replays() && state_.total_step == options_.replay_until; }
   Status Evaluated(Json* line);
   Status Checkpoint();
+  // Writes final/. Returns the hash of its weights.
+  Result<std::string> Final();
   Json Provenance() const;
   Json StateJson() const;
   void Say(const std::string& text) const {

@@ -6,7 +6,6 @@
 
 #include "base/files.h"
 #include "library/sha256.h"
-#include "weights/model_files.h"
 
 namespace aha {
 
@@ -57,8 +56,9 @@ Result<Subject> Look(const fs::path& given) {
   const bool checkpoint = fs::exists(s.folder / "state.json");
   if (checkpoint) {
     AHA_ASSIGN_OR_RETURN(s.state, ReadJsonFile(s.folder / "state.json"));
-    for (const auto& [key, file] : {std::pair("model_sha256", "model.safetensors"),
-                                    std::pair("trainer_sha256", "trainer.safetensors")}) {
+    for (const auto& [key, file] :
+         {std::pair("model_sha256", WeightsFile(s.folder)),
+          std::pair("trainer_sha256", std::string("trainer.safetensors"))}) {
       AHA_ASSIGN_OR_RETURN(const std::string want, GetString(s.state, key));
       AHA_RETURN_IF_ERROR(CheckFile(s.folder / file, want));
     }
@@ -72,13 +72,25 @@ Result<Subject> Look(const fs::path& given) {
 Status CheckWeights(const Subject& s) {
   Result<std::string> want = GetString(s.provenance, "weights_sha256");
   if (!want.ok()) return want.status().Within((s.folder / "provenance.json").string());
-  AHA_ASSIGN_OR_RETURN(const ModelFiles files, ModelFiles::Open(s.folder));
-  AHA_ASSIGN_OR_RETURN(const std::string got, HashOfWeights(files));
+  AHA_ASSIGN_OR_RETURN(const std::string got, HashOfFolder(s.folder));
   if (got == *want) return OkStatus();
   return InvalidArgument(
       "{}: the weights are not those that the run wrote: their sha256 is {}, it "
       "was {}",
       s.folder.string(), got, *want);
+}
+
+// What the first step began with: new weights, or a base, which is looked at.
+std::string Beginning(const Subject& s) {
+  const Json* base = FindKey(s.provenance, "base");
+  if (base == nullptr) return fmt::format("begins with new weights of seed {}", s.recipe.seed);
+  const std::string path = base->value("path", "");
+  const Json* want = FindKey(*base, "sha256");
+  const Result<BaseModel> now = OpenBase(s.recipe.model);
+  return fmt::format("begins with {} ({}): {}", path, want == nullptr ? "?" : DumpJson(*want),
+                     !now.ok()                                 ? "not there"
+                     : want != nullptr && now->sha256 == *want ? "there, the same"
+                                                               : "there, but NOT the same");
 }
 
 // The chain of parents as far as it lies beside the run, and where it begins.
@@ -88,21 +100,20 @@ std::vector<std::string> Parents(const Subject& s) {
   for (;;) {
     const std::string parent = provenance.value("parent", "");
     if (parent.empty()) {
-      const std::string base = s.recipe.model.base;
-      out.push_back(base.empty() ? fmt::format("begins with new weights of seed {}", s.recipe.seed)
-                                 : "begins with " + base);
+      out.push_back(Beginning(s));
       return out;
     }
     const std::string want = provenance.value("parent_model_sha256", "");
     const fs::path folder = s.run / "checkpoints" / parent;
     Result<Json> next = s.run.empty() ? NotFound("gone") : ReadJsonFile(folder / "provenance.json");
     if (!next.ok()) {
-      out.push_back(fmt::format("{} (model.safetensors {}): not kept", parent, want));
+      out.push_back(fmt::format("{} ({}): not kept", parent, want));
       return out;
     }
-    const Result<std::string> got = Sha256OfFile(folder / "model.safetensors");
+    const std::string file = WeightsFile(folder);
+    const Result<std::string> got = Sha256OfFile(folder / file);
     const bool same = got.ok() && *got == want;
-    out.push_back(fmt::format("{} (model.safetensors {}): {}", parent, want,
+    out.push_back(fmt::format("{} ({} {}): {}", parent, file, want,
                               same ? "there, the same" : "there, but NOT the same"));
     if (!same || next->value("parent", "") == parent) return out;
     provenance = *std::move(next);

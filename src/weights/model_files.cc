@@ -276,6 +276,11 @@ Result<ConstView> ModelFiles::FindOrMake(const std::string& name, const Shape& s
 const Json& ModelFiles::config() const { return impl_->config; }
 const Json& ModelFiles::generation_config() const { return impl_->generation_config; }
 const fs::path& ModelFiles::path() const { return impl_->path; }
+std::vector<fs::path> ModelFiles::tensor_files() const {
+  std::vector<fs::path> out;
+  for (const MappedFile& map : impl_->maps) out.push_back(map.path());
+  return out;
+}
 bool ModelFiles::is_gguf() const { return impl_->vocabulary.has_value(); }
 const std::vector<std::string>& ModelFiles::warnings() const { return impl_->warnings; }
 

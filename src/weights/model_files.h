@@ -83,6 +83,8 @@ class ModelFiles {
   std::vector<std::string> names() const;
 
   const std::filesystem::path& path() const;
+  // The files that hold the tensors, an adapter's too.
+  std::vector<std::filesystem::path> tensor_files() const;
   bool is_gguf() const;
   // Facts that a family needs and the file does not hold, each one sentence saying what is assumed.
   // Whoever opens a model for a person shows them.

@@ -18,6 +18,13 @@ constexpr const char* kConfig = "adapter_config.json";
 constexpr const char* kTensors = "adapter_model.safetensors";
 constexpr uint64_t kLargestJson = 100'000'000;
 
+// Settings that change what an adapter computes.
+constexpr const char* kUnknown[] = {
+    "use_dora",          "alpha_pattern",  "lora_bias",    "modules_to_save",
+    "target_parameters", "fan_in_fan_out", "use_qalora",   "trainable_token_indices",
+    "layer_replication", "use_bdlora",     "arrow_config", "alora_invocation_tokens",
+    "monteclora_config", "kasa_config",    "velora_config"};
+
 // Present, and neither false nor empty.
 bool Asked(const Json& config, const char* key) {
   const Json* value = FindKey(config, key);
@@ -28,11 +35,17 @@ Result<PeftConfig> ParsePeftConfig(const Json& json) {
   if (!json.is_object()) return InvalidArgument("not a JSON object");
   AHA_ASSIGN_OR_RETURN(const std::string type, GetString(json, "peft_type"));
   if (type != "LORA") return InvalidArgument("peft_type is {}; only LORA is known", type);
-  for (const char* key : {"use_dora", "alpha_pattern", "lora_bias", "modules_to_save",
-                          "target_parameters", "fan_in_fan_out", "trainable_token_indices"}) {
+  for (const char* key : kUnknown) {
     if (Asked(json, key)) {
       return InvalidArgument("{} is {}, which is not known here", key, DumpJson(json[key]));
     }
+  }
+  // The others (pissa, olora, ...) change the base's weights too.
+  const Json* init = FindKey(json, "init_lora_weights");
+  if (init != nullptr && init->is_string() && *init != "gaussian" && *init != "eva" &&
+      *init != "orthogonal") {
+    return InvalidArgument("init_lora_weights is {}: such an adapter is not for the base as it is",
+                           DumpJson(*init));
   }
   if (const Json* bias = FindKey(json, "bias"); bias != nullptr && *bias != "none") {
     return InvalidArgument("bias is {}; only none is known", DumpJson(*bias));
