@@ -204,7 +204,7 @@ TEST(Terminal, ModelsAreListedConvertedAndRemoved) {
     return ran.out;
   };
   EXPECT_NE(run({"models", "list"}).find("small"), std::string::npos);
-  const std::string show = run({"models", "show"});
+  const std::string show = run({"models", "show", "small"});
   for (const char* part : {"llama", "134.5M", "q4_1", "8192", "<|im_end|>", "tokens/s"}) {
     EXPECT_NE(show.find(part), std::string::npos) << part << show;
   }

@@ -129,7 +129,10 @@ Status RunAsk(const AskFlags& flags) {
   AHA_ASSIGN_OR_RETURN(const std::unique_ptr<Session> session, Session::Open(flags.session));
   ChatPrompt prompt;
   if (checked) {
-    AHA_ASSIGN_OR_RETURN(prompt.ids, EncodeProblem(session->text->tokenizer, checked->problem));
+    AHA_ASSIGN_OR_RETURN(
+        prompt.ids,
+        EncodeProblem(session->text->tokenizer,
+                      session->text->chat ? &*session->text->chat : nullptr, checked->problem));
     if (!flags.json) fmt::print("{}\n", question.substr(0, question.find_last_not_of('\n') + 1));
   } else {
     AHA_ASSIGN_OR_RETURN(prompt, MakePrompt(flags, *session->text, question));

@@ -66,7 +66,7 @@ class Hub {
     if (!listing_override.empty()) return listing_override;
     Json list = Json::array({{{"type", "directory"}, {"path", "onnx"}, {"size", 0}}});
     for (const auto& [path, bytes] : files) {
-      const fs::path temporary = fs::path(testing::TempDir()) / "hash";
+      const fs::path temporary = fs::path(testing::TempDir()) / fmt::format("hash-{}", getpid());
       std::ofstream(temporary, std::ios::binary) << bytes;
       std::string hash = *Sha256OfFile(temporary);
       if (path == wrong_hash_of) hash[0] = hash[0] == '0' ? '1' : '0';
