@@ -16,7 +16,7 @@ namespace {
 using std::chrono::milliseconds;
 
 constexpr milliseconds kEndTime{5'000};   // a kill the system is slow to carry out
-constexpr milliseconds kLastGasp{2'000};  // between the end of the output and of the program
+constexpr milliseconds kLastGasp{5'000};  // between the end of the output and of the program
 constexpr size_t kKeptErrors = 4096;
 constexpr size_t kLongestLastWords = 300;
 

@@ -167,7 +167,7 @@ TEST_F(SubprocessTest, LeavesNoProcessBehind) {
   EXPECT_TRUE(Ends(two));
 
   // A program that ends while nobody asks takes its children along and is no zombie.
-  const auto ends = Shell("sleep 1000 & echo $!");
+  const auto ends = Shell("read -r line; sleep 1000 & echo $!");
   const pid_t three = child_of(*ends);
   EXPECT_TRUE(Ends(three));
   for (const double until = Seconds() + 10; Seconds() < until && kill(ends->pid(), 0) == 0;) {
@@ -177,12 +177,19 @@ TEST_F(SubprocessTest, LeavesNoProcessBehind) {
   EXPECT_EQ(ends->Ask("", 10).status().message(), "it ended with status 0");
 }
 
-TEST_F(SubprocessTest, DiesWithItsParentNotWithItsThread) {
+TEST_F(SubprocessTest, OutlivesTheThreadThatStartedIt) {
   std::unique_ptr<Subprocess> p;
   std::thread([&p] { p = Shell("cat"); }).join();
   usleep(50'000);
   EXPECT_EQ(p->Ask("still here", 10).value(), "still here");
+}
 
+TEST_F(SubprocessTest, DiesWithItsParent) {
+#if defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+  GTEST_SKIP() << "SKIPPED: ThreadSanitizer does not let a forked child start threads";
+#endif
+#endif
   const fs::path file = folder_ / "pid";
   const pid_t parent = fork();
   ASSERT_GE(parent, 0);
@@ -204,10 +211,10 @@ TEST_F(SubprocessTest, DiesWithItsParentNotWithItsThread) {
 TEST_F(SubprocessTest, HasItsLimitsAndNothingOfOurs) {
   EXPECT_EQ(Shell("ulimit -c; cat")->Ask("", 10).value(), "0");
   EXPECT_EQ(Shell("ulimit -v; cat", uint64_t{64} << 20)->Ask("", 10).value(), "65536");
-  const std::string hoard = "exec dd bs=80M count=1 if=/dev/zero of=/dev/null";
-  EXPECT_THAT(Shell(hoard)->Ask("", 30).status().message(), StartsWith("it ended with status 0"));
-  EXPECT_THAT(Shell(hoard, uint64_t{64} << 20)->Ask("", 30).status().message(),
-              StartsWith("it ended with status 1"));
+  const std::string hoard =
+      "dd bs=80M count=1 if=/dev/zero of=/dev/null 2>/dev/null && echo enough || echo short; cat";
+  EXPECT_EQ(Shell(hoard)->Ask("", 60).value(), "enough");
+  EXPECT_EQ(Shell(hoard, uint64_t{64} << 20)->Ask("", 60).value(), "short");
   // An open file of ours, though not marked close-on-exec, is not the child's.
   const int ours = dup(1);
   ASSERT_GE(ours, 3);
