@@ -180,8 +180,8 @@ TEST_F(CommandTest, OneThatDies) {
 }
 TEST_F(CommandTest, OneThatSleepsForever) {
   const double start = Seconds();
-  ExpectFails("sleep 1000", "it did not answer within 2 s", {{"timeout_seconds", 2}});
-  EXPECT_LT(Seconds() - start, 15);
+  ExpectFails("sleep 1000", "it did not answer within 4 s", {{"timeout_seconds", 4}});
+  EXPECT_LT(Seconds() - start, 30);
 }
 TEST_F(CommandTest, OneThatAllocatesTooMuch) {
   ExpectFails("exec dd bs=400M count=1 if=/dev/zero of=/dev/null", "it ended with status 1",
@@ -205,11 +205,11 @@ TEST_F(CommandTest, OneThatAnswersTwice) {  // the second is not taken for the n
 }
 TEST_F(CommandTest, OneThatFloods) {
   ExpectFails("tr '\\0' x </dev/zero", "it wrote a line of more than 1048576 bytes");
-  ExpectFails("tr '\\0' x </dev/zero >&2", "it did not answer within 2 s",
-              {{"timeout_seconds", 2}});
+  ExpectFails("tr '\\0' x </dev/zero >&2", "it did not answer within 4 s",
+              {{"timeout_seconds", 4}});
 }
 TEST_F(CommandTest, OneThatStopsReading) {
-  Make(BadOn("answer 1; exec sleep 1000"), {{"timeout_seconds", 2}});
+  Make(BadOn("answer 1; exec sleep 1000"), {{"timeout_seconds", 4}});
   EXPECT_EQ(Correct("bad"), 1);
   EXPECT_EQ(Correct(std::string(100'000, 'x') + "4"), 1);  // by the next one
   EXPECT_EQ(Starts(), 2);
@@ -217,7 +217,7 @@ TEST_F(CommandTest, OneThatStopsReading) {
 TEST_F(CommandTest, OneThatLeavesChildren) {
   const std::string pids = (folder_ / "pids").string();
   ExpectFails("sleep 1000 & echo $! >> " + pids + "; sleep 1000 & echo $! >> " + pids + "; wait",
-              "it did not answer within 2 s", {{"timeout_seconds", 2}});
+              "it did not answer within 4 s", {{"timeout_seconds", 4}});
   std::ifstream list(pids);
   int children = 0;
   for (int64_t pid = 0; list >> pid; ++children) {
