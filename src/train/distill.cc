@@ -39,7 +39,15 @@ Result<Teacher> OpenTeacher(const RunParts& parts, const DistillRecipe& recipe) 
   return teacher;
 }
 
-// The right answers of some problems, as lines {"prompt", "completion"}; each text once.
+// What a student learns from: {"prompt", "completion"}, or {"messages"} of a chat.
+Json Line(const Problem& problem, const std::string& text) {
+  if (!problem.chat) return {{"prompt", problem.prompt}, {"completion", text}};
+  Json messages = MessagesOf(problem);
+  messages.push_back({{"role", "assistant"}, {"content", text}});
+  return {{"messages", messages}};
+}
+
+// The right answers of some problems, as lines; each text once.
 class Samples {
  public:
   Samples(const RunParts& parts, const DistillRecipe& recipe) : parts_(parts), recipe_(recipe) {}
@@ -79,9 +87,7 @@ class Samples {
         ++right_;
         if (static_cast<int64_t>(kept.size()) == recipe_.keep || !kept.insert(text).second)
           continue;
-        AHA_ASSIGN_OR_RETURN(const std::string prompt,
-                             PromptText(parts_.chat_template(), problems[p]));
-        lines_ += DumpJson({{"prompt", prompt}, {"completion", text}}) + "\n";
+        lines_ += DumpJson(Line(problems[p], text)) + "\n";
         ++kept_;
       }
     }

@@ -46,13 +46,8 @@ Result<Prompt> Rendered(const ChatTemplate* chat, const Problem& problem) {
   if (chat == nullptr) {
     return InvalidArgument("the task has chat = true, but the model has no chat template");
   }
-  Json messages = Json::array();
-  if (!problem.system.empty()) {
-    messages.push_back({{"role", "system"}, {"content", problem.system}});
-  }
-  messages.push_back({{"role", "user"}, {"content", problem.prompt}});
   // A template may ask for the date; a run may not depend on the day.
-  return chat->Render(messages, {.date = "2025-01-01"});
+  return chat->Render(MessagesOf(problem), {.date = "2025-01-01"});
 }
 
 }  // namespace
@@ -82,10 +77,13 @@ Json EvalResult::ToJson() const {
   return json;
 }
 
-Result<std::string> PromptText(const ChatTemplate* chat, const Problem& problem) {
-  if (!problem.chat) return problem.prompt;
-  AHA_ASSIGN_OR_RETURN(const Prompt prompt, Rendered(chat, problem));
-  return prompt.text();
+Json MessagesOf(const Problem& problem) {
+  Json messages = Json::array();
+  if (!problem.system.empty()) {
+    messages.push_back({{"role", "system"}, {"content", problem.system}});
+  }
+  messages.push_back({{"role", "user"}, {"content", problem.prompt}});
+  return messages;
 }
 
 Result<std::vector<int32_t>> EncodeProblem(const Tokenizer& tokenizer, const ChatTemplate* chat,

@@ -54,9 +54,10 @@ Result<EvalResult> Evaluate(Engine& engine, const Tokenizer& tokenizer, const En
                             const std::function<Status(const EvalSample&)>& hear = {},
                             const std::function<bool()>& stop = {});
 
+// What a problem with `chat` says to the model: [system,] user.
+Json MessagesOf(const Problem& problem);
 // A problem's prompt as the model reads it. Error: a text that the tokenizer cannot write; a chat
 // without a template.
-Result<std::string> PromptText(const ChatTemplate* chat, const Problem& problem);
 Result<std::vector<int32_t>> EncodeProblem(const Tokenizer& tokenizer, const ChatTemplate* chat,
                                            const Problem& problem);
 

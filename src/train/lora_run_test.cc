@@ -122,7 +122,9 @@ TEST_F(LoraRun, KilledAtAnyMomentItEndsTheSame) {
       if (!run.ok()) std::fprintf(stderr, "%s\n", run.status().message().c_str());
       _exit(run.ok() && (*run)->Go().ok() ? 0 : 3);
     }
-    usleep(static_cast<useconds_t>(20'000 + 100'000 * rng.Uniform(attempt)));
+    // The first falls before a fast machine is done with all of it.
+    const double wait = attempt == 0 ? 5'000 : 20'000 + 100'000 * rng.Uniform(attempt);
+    usleep(static_cast<useconds_t>(wait));
     kill(child, SIGKILL);
     int status = 0;
     ASSERT_EQ(waitpid(child, &status, 0), child);
@@ -272,7 +274,6 @@ TEST_F(LoraRun, AsksThroughTheChatTemplate) {
       "rl.steps=1"};
   const OpenedTokenizer opened = OpenTokenizer(base).value();
   const Problem problem = {.prompt = "0110", .chat = true};
-  EXPECT_EQ(PromptText(&*opened.chat, problem).value(), "0110=");
   EXPECT_EQ(EncodeProblem(opened.tokenizer, &*opened.chat, problem).value(),
             EncodeProblem(opened.tokenizer, nullptr, {.prompt = "0110="}).value());
   Go(Lora(base, set), Options("run"));

@@ -11,6 +11,8 @@
 
 namespace aha {
 
+namespace fs = std::filesystem;
+
 namespace {
 
 // <think>, </answer>: what a text is made of, and so not left out of it when it is shown or graded.
@@ -93,16 +95,28 @@ Status TakeTemplate(const SpecialTokenTexts& tokens, RunParts* parts) {
 }
 
 Status TakeBaseTokenizer(RunParts* parts, SpecialTokenTexts* tokens) {
-  const BaseModel& base = parts->base;
-  AHA_ASSIGN_OR_RETURN(OpenedTokenizer opened, OpenTokenizer(base.path));
+  const fs::path& path = parts->base.path;
+  AHA_ASSIGN_OR_RETURN(OpenedTokenizer opened, OpenTokenizer(path));
   parts->tokenizer = std::make_unique<Tokenizer>(std::move(opened.tokenizer));
   parts->chat = std::move(opened.chat);
   *tokens = std::move(opened.tokens);
-  parts->stop_ids = StopIds(*base.files, *parts->tokenizer);
-  if (parts->stop_ids.empty()) {
-    return InvalidArgument("{} does not say its eos_token_id", base.path.string());
+  const Json* eos = FindKey(parts->base.files->config(), "eos_token_id");
+  if (eos == nullptr) return InvalidArgument("{} does not say its eos_token_id", path.string());
+  for (const Json& id : eos->is_array() ? *eos : Json::array({*eos})) {
+    const int64_t value = id.is_number_integer() ? id.get<int64_t>() : -1;
+    if (value < 0 || value >= parts->tokenizer->vocab_size()) {
+      return InvalidArgument("{}: eos_token_id {} is no token", path.string(), DumpJson(id));
+    }
+    parts->stop_ids.push_back(static_cast<int32_t>(value));
   }
+  if (parts->stop_ids.empty()) return InvalidArgument("{}: eos_token_id is empty", path.string());
   parts->eos = parts->stop_ids.front();
+  // And what ends an answer for `aha ask`: the ends of turns of chat models.
+  for (const int32_t id : StopIds(*parts->base.files, *parts->tokenizer)) {
+    if (std::find(parts->stop_ids.begin(), parts->stop_ids.end(), id) == parts->stop_ids.end()) {
+      parts->stop_ids.push_back(id);
+    }
+  }
   if (tokens->eos_token.empty()) tokens->eos_token = parts->tokenizer->TokenBytes(parts->eos);
   return TakeTemplate(*tokens, parts);
 }
@@ -126,7 +140,7 @@ Status MakeNewTokenizer(RunParts* parts, SpecialTokenTexts* tokens) {
 Status MakeTokenizer(RunParts& parts) {
   SpecialTokenTexts tokens;
   AHA_RETURN_IF_ERROR(parts.base.files != nullptr ? TakeBaseTokenizer(&parts, &tokens)
-                                            : MakeNewTokenizer(&parts, &tokens));
+                                                  : MakeNewTokenizer(&parts, &tokens));
   Json config = {{"tokenizer_class", "PreTrainedTokenizerFast"}};
   const std::pair<const char*, const std::string*> named[] = {{"bos_token", &tokens.bos_token},
                                                               {"eos_token", &tokens.eos_token},
