@@ -31,8 +31,11 @@ const std::map<std::string, std::set<std::string>>& Table() {
       {"envs", {"chat", "base"}},
       {"train",
        {"engine", "model", "ops", "kernels", "envs", "library", "chat", "tokenizer", "weights", "tensor", "base"}},
+      {"server",
+       {"train", "library", "engine", "model", "ops", "kernels", "chat", "tokenizer", "tensor",
+        "base"}},
       {"cli",
-       {"train", "envs", "library", "engine", "model", "ops", "kernels", "weights", "tokenizer", "chat", "tensor",
+       {"server", "train", "envs", "library", "engine", "model", "ops", "kernels", "weights", "tokenizer", "chat", "tensor",
         "base"}},
   };
   return table;

@@ -30,6 +30,7 @@ int main(int argc, char** argv) {
   aha::cli::Command run;
   aha::cli::AddAsk(app, &run);
   aha::cli::AddChat(app, &run);
+  aha::cli::AddServe(app, &run);
   aha::cli::AddModels(app, &run);
   aha::cli::AddBench(app, &run);
   aha::cli::AddTrain(app, &run);

@@ -62,13 +62,17 @@ struct GenerationDefaults {
 // A model ready to run. Not movable: parts point into each other.
 struct TextModel {
   explicit TextModel(ModelFiles f, OpenedTokenizer t)
-      : files(std::move(f)), tokenizer(std::move(t.tokenizer)), chat(std::move(t.chat)) {}
+      : files(std::move(f)),
+        tokenizer(std::move(t.tokenizer)),
+        chat(std::move(t.chat)),
+        tokens(std::move(t.tokens)) {}
   TextModel(const TextModel&) = delete;
   TextModel& operator=(const TextModel&) = delete;
 
   ModelFiles files;
   Tokenizer tokenizer;
   std::optional<ChatTemplate> chat;
+  SpecialTokenTexts tokens;
   std::unique_ptr<Model> model;
   std::vector<int32_t> stop_ids;  // end of sequence, end of turn
   GenerationDefaults defaults;

@@ -1,0 +1,115 @@
+// aha serve: the web app and the APIs, on this machine.
+#include <csignal>
+#include <cstdlib>
+#include <thread>
+
+#include "cli/command.h"
+#include "cli/session.h"
+#include "server/app_server.h"
+
+namespace aha::cli {
+namespace {
+
+namespace fs = std::filesystem;
+
+struct ServeFlags {
+  SessionFlags session;
+  std::string host = "127.0.0.1";
+  int port = 8080;
+  std::string data;
+  std::string runs = "runs";
+  std::vector<std::string> keys;
+  int64_t memory_mb = 0;
+  double idle_minutes = 10;
+};
+
+// $XDG_DATA_HOME/aha, where the models lie too.
+fs::path DataFolder() {
+  if (const char* data = std::getenv("XDG_DATA_HOME")) return fs::path(data) / "aha";
+  const char* home = std::getenv("HOME");
+  return fs::path(home != nullptr ? home : ".") / ".local/share/aha";
+}
+
+Result<AppOptions> OptionsOf(const ServeFlags& flags) {
+  AppOptions o;
+  AHA_ASSIGN_OR_RETURN(o.models.backend, ChooseBackend());
+  o.models.default_model = flags.session.model;
+  o.models.runs = fs::absolute(flags.runs);
+  o.models.threads = flags.session.threads > 0 ? flags.session.threads : Cores();
+  o.models.numerics =
+      flags.session.numerics == "fast" ? ops::Numerics::kFast : ops::Numerics::kPortable;
+  o.models.context = flags.session.context;
+  o.models.cache_tokens = flags.session.cache_tokens;
+  o.models.prefill_chunk = flags.session.prefill_chunk;
+  o.models.prefix_cache = !flags.session.no_prefix_cache;
+  o.models.memory_bytes = flags.memory_mb << 20;
+  o.models.idle_seconds = flags.idle_minutes * 60;
+  o.host = flags.host;
+  o.port = static_cast<uint16_t>(flags.port);
+  o.data = flags.data.empty() ? DataFolder() : fs::path(flags.data);
+  o.api_keys = flags.keys;
+  o.version = AHA_VERSION;
+  o.program = "aha " AHA_VERSION;
+  return o;
+}
+
+// SIGINT and SIGTERM end the server in order; a second one at once.
+class StopOnSignal {
+ public:
+  explicit StopOnSignal(AppServer& server) {
+    sigemptyset(&signals_);
+    for (const int s : {SIGINT, SIGTERM, SIGUSR1}) sigaddset(&signals_, s);
+    thread_ = std::thread([this, &server] {
+      int signal = 0;
+      while (sigwait(&signals_, &signal) == 0 && signal != SIGUSR1) server.Stop();
+    });
+  }
+  ~StopOnSignal() {
+    pthread_kill(thread_.native_handle(), SIGUSR1);
+    thread_.join();
+  }
+  // Before any thread starts, so that all have them blocked.
+  static void Block() {
+    sigset_t signals;
+    sigemptyset(&signals);
+    for (const int s : {SIGINT, SIGTERM, SIGUSR1}) sigaddset(&signals, s);
+    pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  }
+
+ private:
+  sigset_t signals_;
+  std::thread thread_;
+};
+
+Status RunServe(const ServeFlags& flags) {
+  StopOnSignal::Block();
+  AHA_ASSIGN_OR_RETURN(AppOptions options, OptionsOf(flags));
+  AHA_ASSIGN_OR_RETURN(const std::unique_ptr<AppServer> server,
+                       AppServer::Create(std::move(options)));
+  const StopOnSignal stop(*server);
+  fmt::print("{}\n", server->address());
+  std::fflush(stdout);
+  server->Run();
+  return OkStatus();
+}
+
+}  // namespace
+
+void AddServe(CLI::App& app, Command* run) {
+  auto flags = std::make_shared<ServeFlags>();
+  CLI::App* serve = app.add_subcommand("serve", "the web app and an API, on this machine");
+  flags->session.AddTo(*serve);
+  serve->add_option("--host", flags->host,
+                    "address to listen on; wider than this machine needs a key");
+  serve->add_option("--port", flags->port, "0: any free one")->check(CLI::Range(0, 65535));
+  serve->add_option("--data", flags->data, "folder of conversations and keys");
+  serve->add_option("--runs", flags->runs, "folder of training runs");
+  serve->add_option("--api-key", flags->keys, "asked of every client; may be given several times");
+  serve->add_option("--memory", flags->memory_mb, "MB for all open models together")
+      ->check(CLI::Range(int64_t{64}, int64_t{1} << 30));
+  serve->add_option("--idle", flags->idle_minutes, "minutes until an unused model is closed")
+      ->check(CLI::Range(0.0, 1e6));
+  serve->callback([flags, run] { *run = [flags] { return RunServe(*flags); }; });
+}
+
+}  // namespace aha::cli

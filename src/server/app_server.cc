@@ -1,0 +1,96 @@
+#include "server/app_server.h"
+
+#include <boost/asio/post.hpp>
+#include <boost/asio/thread_pool.hpp>
+
+#include "server/api_context.h"
+#include "server/models_api.h"
+#include "server/openai_chat.h"
+
+namespace aha {
+namespace {
+
+// Of every answer: nothing is loaded from elsewhere, framed, sniffed or told to other sites.
+const std::vector<std::pair<std::string, std::string>>& CommonHeaders() {
+  static const std::vector<std::pair<std::string, std::string>> headers = {
+      {"X-Content-Type-Options", "nosniff"},
+      {"Referrer-Policy", "no-referrer"},
+      {"Cross-Origin-Resource-Policy", "same-origin"},
+      {"Cross-Origin-Opener-Policy", "same-origin"},
+      {"X-Frame-Options", "DENY"},
+      {"Content-Security-Policy",
+       "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
+       "font-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; "
+       "frame-ancestors 'none'"}};
+  return headers;
+}
+
+class Server : public AppServer {
+ public:
+  explicit Server(AppOptions options) : options_(std::move(options)), workers_(2) {}
+  ~Server() override { workers_.join(); }
+
+  Status Open() {
+    AHA_ASSIGN_OR_RETURN(
+        http_, HttpServer::Listen(
+                   {.host = options_.host, .port = options_.port, .headers = CommonHeaders()},
+                   [this](HttpRequest request, std::shared_ptr<Exchange> exchange) {
+                     Handle(std::move(request), std::move(exchange));
+                   }));
+    const auto post = [this](std::function<void()> work) { http_->Post(std::move(work)); };
+    host_ = std::make_unique<ModelHost>(options_.models, post);
+    context_.host = host_.get();
+    context_.post = post;
+    context_.prepare = [this](std::function<void()> work) {
+      boost::asio::post(workers_, std::move(work));
+    };
+    context_.version = options_.version;
+    const Result<std::shared_ptr<ServedModel>> model = host_->Acquire("");
+    if (!model.ok()) return model.status();
+    AddModelsApi(router_, context_);
+    AddOpenAiChat(router_, context_);
+    return OkStatus();
+  }
+
+  void Run() override {
+    http_->Run();
+    host_ = nullptr;  // the last events go to nobody
+    workers_.join();
+  }
+  void Stop() override { http_->Stop(options_.stop_grace_s); }
+  std::string address() const override {
+    const std::string host = http_->host();
+    return fmt::format("http://{}:{}",
+                       host.find(':') != std::string::npos ? "[" + host + "]" : host,
+                       http_->port());
+  }
+
+ private:
+  void Handle(HttpRequest request, std::shared_ptr<Exchange> exchange) {
+    Router::Match match = router_.Find(request.method, request.path);
+    if (match.route == nullptr) {
+      ApiError error = NotFoundError(fmt::format("there is no {} {}", request.method, request.path),
+                                     "not_found");
+      if (match.path_known) error.status = 405;
+      return exchange->Send(error.ToResponse());
+    }
+    match.route->handler(request, std::move(match.parts), std::move(exchange));
+  }
+
+  AppOptions options_;
+  ApiContext context_;
+  Router router_;
+  std::unique_ptr<HttpServer> http_;
+  boost::asio::thread_pool workers_;
+  std::unique_ptr<ModelHost> host_;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<AppServer>> AppServer::Create(AppOptions options) {
+  auto server = std::make_unique<Server>(std::move(options));
+  AHA_RETURN_IF_ERROR(server->Open());
+  return std::unique_ptr<AppServer>(std::move(server));
+}
+
+}  // namespace aha

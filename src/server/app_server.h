@@ -1,0 +1,41 @@
+// The server whole: models, APIs, gate and page behind one port.
+//
+//   AHA_ASSIGN_OR_RETURN(auto server, AppServer::Create(options));
+//   fmt::print("{}\n", server->address());
+//   server->Run();                      // until Stop
+#ifndef AHA_SERVER_APP_SERVER_H_
+#define AHA_SERVER_APP_SERVER_H_
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "server/http_server.h"
+#include "server/model_host.h"
+
+namespace aha {
+
+struct AppOptions {
+  ModelHostOptions models;
+  std::string host = "127.0.0.1";
+  uint16_t port = 0;
+  std::filesystem::path data;  // conversations, keys; made if it is not there
+  std::vector<std::string> api_keys;
+  std::string version;
+  std::string program;  // this binary, which trains
+  double stop_grace_s = 20;
+};
+
+class AppServer {
+ public:
+  // Binds the port and opens the default model. Errors name the address, folder or model.
+  static Result<std::unique_ptr<AppServer>> Create(AppOptions options);
+  virtual ~AppServer() = default;
+  virtual void Run() = 0;
+  virtual void Stop() = 0;  // from any thread; answers being made have a while to end
+  virtual std::string address() const = 0;  // "http://127.0.0.1:8080"
+};
+
+}  // namespace aha
+
+#endif  // AHA_SERVER_APP_SERVER_H_

@@ -1,0 +1,306 @@
+#include "server/openai_chat.h"
+
+#include <chrono>
+
+#include "server/chat_messages.h"
+#include "server/chat_sink.h"
+#include "server/limits.h"
+#include "server/random_id.h"
+#include "server/request_fields.h"
+
+namespace aha {
+namespace {
+
+int64_t UnixTime() {
+  return std::chrono::duration_cast<std::chrono::seconds>(
+             std::chrono::system_clock::now().time_since_epoch())
+      .count();
+}
+
+// What all forms of the answer begin with.
+struct ResponseHead {
+  std::string id = RandomId("chatcmpl-");
+  int64_t created = UnixTime();
+  std::string model;
+  std::string fingerprint;
+
+  Json ToJson(const char* object) const {
+    return {{"id", id},
+            {"object", object},
+            {"created", created},
+            {"model", model},
+            {"system_fingerprint", fingerprint}};
+  }
+};
+
+// One request: from its parsed form to the last byte of its answer.
+class ChatCompletion : public ChatSink {
+ public:
+  ChatCompletion(const ChatSpec& spec, const OpenAiStyle& style, const PreparedChat& prepared,
+                 ApiContext& context, std::string owner, std::shared_ptr<Exchange> exchange)
+      : ChatSink(prepared.generation),
+        spec_(spec),
+        style_(style),
+        context_(context),
+        owner_(std::move(owner)),
+        exchange_(std::move(exchange)),
+        began_(static_cast<size_t>(spec.n)) {
+    head_.model = prepared.generation.model->id;
+    head_.fingerprint = "aha-" + context.version;
+  }
+
+  void Started(uint64_t generation) {
+    context_.live.Add(head_.id, owner_, generation);
+    exchange_->OnGone([this, host = context_.host, generation] {
+      context_.live.Remove(head_.id);
+      host->Cancel(generation);
+    });
+    if (!style_.stream) return;
+    exchange_->Begin(
+        {.content_type = "text/event-stream", .headers = {{"Cache-Control", "no-cache"}}});
+    for (int32_t i = 0; i < spec_.n; ++i) {
+      Chunk(i, {{"role", "assistant"}, {"content", nullptr}, {"reasoning_content", ""}});
+    }
+  }
+
+ private:
+  void OnText(const GenerationEvent& event) override {
+    if (!style_.stream) return;
+    if (spec_.logprobs || !event.thought.empty()) Delta(event, true);
+    if (spec_.logprobs || !event.answer.empty()) Delta(event, false);
+  }
+
+  void Delta(const GenerationEvent& event, bool thought) {
+    const std::string& text = thought ? event.thought : event.answer;
+    Json logprobs = nullptr;
+    if (spec_.logprobs) {
+      Json list = LogprobsJson(event.tokens, thought);
+      if (list.empty() && text.empty()) return;
+      logprobs = thought ? Json{{"content", nullptr}, {"reasoning_content", std::move(list)}}
+                         : Json{{"content", std::move(list)}};
+    }
+    Chunk(event.sample,
+          thought ? Json{{"content", nullptr}, {"reasoning_content", text}}
+                  : Json{{"content", text}, {"reasoning_content", nullptr}},
+          std::move(logprobs));
+  }
+
+  void OnSampleEnd(int32_t sample) override {
+    if (!style_.stream) return;
+    const SampleResult& result = results()[static_cast<size_t>(sample)];
+    if (result.reason == FinishReason::kError) return;
+    Chunk(sample, Json::object(), nullptr, FinishName(result.reason, false));
+  }
+
+  void OnEnd() override {
+    context_.live.Remove(head_.id);
+    for (const SampleResult& result : results()) {
+      if (result.reason == FinishReason::kError) return Fail();
+    }
+    if (style_.stream) {
+      if (style_.include_usage) {
+        Json last = head_.ToJson("chat.completion.chunk");
+        last["choices"] = Json::array();
+        last["usage"] = usage().ToJson();
+        Event(last);
+      }
+      exchange_->Write("data: [DONE]\n\n");
+      return exchange_->End();
+    }
+    Json out = head_.ToJson("chat.completion");
+    out["choices"] = Json::array();
+    for (size_t i = 0; i < results().size(); ++i) out["choices"].push_back(Choice(i));
+    out["usage"] = usage().ToJson();
+    exchange_->Send(JsonResponse(out));
+  }
+
+  Json Choice(size_t i) const {
+    const SampleResult& result = results()[i];
+    Json message = {{"role", "assistant"}, {"content", result.answer}, {"refusal", nullptr}};
+    if (!result.thought.empty() || result.thought_tokens > 0) {
+      message["reasoning_content"] = result.thought;
+    }
+    Json choice = {{"index", i},
+                   {"message", std::move(message)},
+                   {"logprobs", nullptr},
+                   {"finish_reason", FinishName(result.reason, false)}};
+    if (spec_.logprobs) {
+      choice["logprobs"] = {{"content", LogprobsJson(result.tokens, false)},
+                            {"reasoning_content", LogprobsJson(result.tokens, true)},
+                            {"refusal", nullptr}};
+    }
+    return choice;
+  }
+
+  void Chunk(int32_t sample, Json delta, Json logprobs = nullptr, const char* finish = nullptr) {
+    Json chunk = head_.ToJson("chat.completion.chunk");
+    chunk["choices"] = {{{"index", sample},
+                         {"delta", std::move(delta)},
+                         {"logprobs", std::move(logprobs)},
+                         {"finish_reason", finish == nullptr ? Json(nullptr) : Json(finish)}}};
+    if (style_.include_usage) chunk["usage"] = nullptr;
+    Event(chunk);
+  }
+
+  void Event(const Json& json) { exchange_->Write("data: " + DumpJson(json) + "\n\n"); }
+
+  void Fail() {
+    const ApiError error{.status = 500,
+                         .message =
+                             "the model's logits are not finite: its weights hold NaN or "
+                             "infinity, or logit_bias drove them there",
+                         .type = "internal_error",
+                         .code = "model_error"};
+    if (!style_.stream) return exchange_->Send(error.ToResponse());
+    Event(error.ToJson());
+    exchange_->End();
+  }
+
+  ChatSpec spec_;
+  OpenAiStyle style_;
+  ApiContext& context_;
+  std::string owner_;
+  std::shared_ptr<Exchange> exchange_;
+  ResponseHead head_;
+  std::vector<bool> began_;
+};
+
+struct ParsedRequest {
+  ChatSpec spec;
+  OpenAiStyle style;
+  PreparedChat prepared;
+};
+
+ApiResult<ParsedRequest> ParseAndPrepare(const HttpRequest& request, ApiContext& context) {
+  ApiResult<Json> body = ParseBody(request);
+  if (!body.ok()) return body.error();
+  ApiResult<ChatSpec> spec = ParseOpenAiChat(*body);
+  if (!spec.ok()) return spec.error();
+  ParsedRequest out{.spec = std::move(*spec)};
+  RequestFields f(*body);
+  f.Read("stream", &out.style.stream);
+  if (const Json* options = f.Find("stream_options")) {
+    if (!options->is_object())
+      return BadField("stream_options", "stream_options must be an object");
+    RequestFields o(*options, "stream_options.");
+    o.Read("include_usage", &out.style.include_usage);
+    if (o.failed()) return o.error();
+  }
+  if (f.failed()) return f.error();
+  ApiResult<PreparedChat> prepared =
+      PrepareChat(out.spec, *context.host, context.CallerOf(request, out.spec.user_id));
+  if (!prepared.ok()) return prepared.error();
+  out.prepared = std::move(*prepared);
+  return out;
+}
+
+void HandleChat(ApiContext& context, HttpRequest request, std::shared_ptr<Exchange> exchange) {
+  context.Prepare([&context, request] { return ParseAndPrepare(request, context); },
+                  [&context, owner = request.owner, exchange](ApiResult<ParsedRequest> parsed) {
+                    if (!parsed.ok()) return exchange->Send(parsed.error().ToResponse());
+                    auto sink = std::make_shared<ChatCompletion>(
+                        parsed->spec, parsed->style, parsed->prepared, context, owner, exchange);
+                    const Result<uint64_t> id =
+                        context.host->Start(std::move(parsed->prepared.generation), sink);
+                    if (!id.ok()) return exchange->Send(Overloaded(id.status()).ToResponse());
+                    sink->Started(*id);
+                  });
+}
+
+void HandleControl(ApiContext& context, const HttpRequest& request,
+                   const std::shared_ptr<Exchange>& exchange) {
+  ApiResult<Json> body = ParseBody(request);
+  if (!body.ok()) return exchange->Send(body.error().ToResponse());
+  RequestFields f(*body);
+  std::string id, action;
+  f.Read("id", &id, 200);
+  f.Read("action", &action, 64);
+  if (f.failed()) return exchange->Send(f.error().ToResponse());
+  const std::optional<uint64_t> generation = context.live.Find(id, request.owner);
+  if (!generation) {
+    return exchange->Send(
+        NotFoundError(fmt::format("no response '{}' is being made", id), "response_not_found")
+            .ToResponse());
+  }
+  if (action == "reasoning_end") {
+    context.host->EndThought(*generation);
+  } else if (action == "stop") {
+    context.host->Cancel(*generation);
+  } else {
+    return exchange->Send(
+        BadField("action", "action is '{}': reasoning_end and stop are possible", action)
+            .ToResponse());
+  }
+  exchange->Send(JsonResponse({{"id", id}, {"action", action}, {"success", true}}));
+}
+
+}  // namespace
+
+ApiResult<ChatSpec> ParseOpenAiChat(const Json& body) {
+  ChatSpec spec;
+  if (auto error = ReadMessages(body, &spec)) return *error;
+  if (auto error = ReadTools(body, &spec)) return *error;
+  if (auto error = ReadFormat(body, &spec)) return *error;
+  RequestFields f(body);
+  f.Read("model", &spec.model, 1024);
+  f.Read("temperature", &spec.sampling.temperature, 0, 2);
+  f.Read("top_p", &spec.sampling.top_p, 1e-6, 1);
+  f.Read("min_p", &spec.sampling.min_p, 0, 1);
+  f.Read("top_k", &spec.sampling.top_k, 0, 1 << 30);
+  f.Read("repetition_penalty", &spec.sampling.repetition_penalty, 1e-3, 1e3);
+  f.Read("presence_penalty", &spec.sampling.presence_penalty, -2, 2);
+  f.Read("frequency_penalty", &spec.sampling.frequency_penalty, -2, 2);
+  f.ReadSeed("seed", &spec.sampling.seed);
+  f.ReadLogitBias("logit_bias", &spec.sampling.logit_bias);
+  f.Read("n", &spec.n, 1, limits::kSamples);
+  f.Read("max_tokens", &spec.max_tokens, 1, limits::kMaxTokens);
+  f.Read("max_completion_tokens", &spec.max_tokens, 1, limits::kMaxTokens);
+  f.ReadStrings("stop", &spec.stop, limits::kStopStrings, limits::kStopStringBytes);
+  f.Read("logprobs", &spec.logprobs);
+  f.Read("top_logprobs", &spec.top_logprobs, 0, limits::kTopLogprobs);
+  f.Read("thinking_token_budget", &spec.think_budget, 0, limits::kMaxTokens);
+  f.Read("reasoning_budget_tokens", &spec.think_budget, -1, limits::kMaxTokens);
+  f.Read("receipt", &spec.receipt);
+  f.Read("user", &spec.user_id, 512);
+  f.Read("user_id", &spec.user_id, 512);
+  std::string effort;
+  f.Read("reasoning_effort", &effort, 64);
+  if (effort == "none") spec.thinking = false;
+  if (const Json* thinking = f.Find("thinking")) {
+    if (!thinking->is_object()) return BadField("thinking", "thinking must be an object");
+    RequestFields t(*thinking, "thinking.");
+    std::string type;
+    t.Read("type", &type, 64);
+    t.Read("budget_tokens", &spec.think_budget, 0, limits::kMaxTokens);
+    if (t.failed()) return t.error();
+    if (type != "enabled" && type != "disabled" && type != "auto" && type != "adaptive") {
+      return BadField("thinking.type", "thinking.type is '{}': enabled and disabled are possible",
+                      type);
+    }
+    if (type == "enabled" || type == "disabled") spec.thinking = type == "enabled";
+  }
+  if (const Json* extra = f.Find("chat_template_kwargs")) {
+    if (!extra->is_object()) f.Fail("chat_template_kwargs", "must be an object");
+    spec.template_extra = *extra;
+  }
+  if (f.failed()) return f.error();
+  if (spec.top_logprobs > 0 && !spec.logprobs) {
+    return BadField("top_logprobs", "top_logprobs needs logprobs: true");
+  }
+  return spec;
+}
+
+void AddOpenAiChat(Router& router, ApiContext& context) {
+  AddV1(router, "POST", "/chat/completions",
+        [&context](const HttpRequest& request, std::vector<std::string>,
+                   std::shared_ptr<Exchange> exchange) {
+          HandleChat(context, request, std::move(exchange));
+        });
+  AddV1(router, "POST", "/chat/completions/control",
+        [&context](const HttpRequest& request, std::vector<std::string>,
+                   std::shared_ptr<Exchange> exchange) {
+          HandleControl(context, request, exchange);
+        });
+}
+
+}  // namespace aha

@@ -1,0 +1,32 @@
+// A model that the server has open: its text side, its engine, and what the APIs ask about it.
+#ifndef AHA_SERVER_SERVED_MODEL_H_
+#define AHA_SERVER_SERVED_MODEL_H_
+
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "engine/engine.h"
+#include "library/library.h"
+#include "ops/context.h"
+
+namespace aha {
+
+struct ServedModel {
+  std::string id;
+  std::filesystem::path path;
+  int64_t memory_bytes = 0;  // weights and a full cache
+  std::unique_ptr<TextModel> text;
+  // Engine's thread only.
+  std::unique_ptr<ops::Context> cx;
+  std::unique_ptr<Engine> engine;
+  // Ids that end a thought early, with a sentence before the tag where the model can write one.
+  std::vector<int32_t> close_thought;
+
+  int64_t max_context() const { return engine->max_context(); }
+};
+
+}  // namespace aha
+
+#endif  // AHA_SERVER_SERVED_MODEL_H_
