@@ -51,11 +51,25 @@ class Counter : public RequestListener {
   void OnFinish(RequestId, int32_t, FinishReason) override {}
 };
 
+class EveryThird : public TokenConstraint {
+ public:
+  explicit EveryThird(int64_t vocab) : bits_(static_cast<size_t>((vocab + 63) / 64)) {
+    for (int64_t id = 0; id < vocab; id += 3) {
+      bits_[static_cast<size_t>(id / 64)] |= uint64_t{1} << (id % 64);
+    }
+  }
+  std::span<const uint64_t> Allowed(int32_t) override { return bits_; }
+
+ private:
+  std::vector<uint64_t> bits_;
+};
+
 TEST(Allocation, NoneATokenInSteadyState) {
   FakeModel model(1000, 2048);
   model.check_slots = false;
   TestEngine engine(&model, {.page_tokens = 16, .cache_tokens = 40000}, 2);
   Counter heard;
+  EveryThird constraint(1000);
   for (int i = 0; i < 16; ++i) {
     Request r;
     r.prompt = {1, 2, 3, 20 + i};
@@ -63,6 +77,7 @@ TEST(Allocation, NoneATokenInSteadyState) {
     r.sampling.logit_bias = {{FakeModel::kPoison, -100.0f}};
     r.top_logprobs = i % 4;
     r.owner = static_cast<uint64_t>(i % 3);
+    if (i % 4 == 2) r.constraint = &constraint;
     if (i % 5 == 0) r.sampling.temperature = 0;
     if (i % 5 == 1) r.sampling.top_p = 0.9f;
     if (i % 5 == 2) r.sampling.top_k = 40;

@@ -68,6 +68,7 @@ struct Engine::Impl {
   void AddLogitRows(const Work& work, int64_t first_hidden_row);
   void ComputeLogits(const Tensor& hidden, std::span<LogitRow> rows);
   void ChooseTokens(std::span<LogitRow> rows);
+  void TellStart(Sequence* sequence);
   void Deliver(const LogitRow& row);
   void DeliverToken(const LogitRow& row);
   void FinishSample(Sequence* sequence, FinishReason reason);
@@ -154,6 +155,7 @@ void Engine::Impl::ForwardAndLogits(std::span<const Work> plan) {
   const ops::KvBatch kv{pool.k(), pool.v(), pool.page_tokens(), slots, sequences};
   const Tensor hidden = model->Forward(*cx, {tokens, positions, kv});
   for (const Work& work : plan) scheduler.Computed(work);
+  for (const Work& work : plan) TellStart(work.sequence);
   for (size_t begin = 0; begin < logit_rows.size(); begin += kLogitRows) {
     const size_t count = std::min<size_t>(kLogitRows, logit_rows.size() - begin);
     const std::span<LogitRow> rows = std::span(logit_rows).subspan(begin, count);
@@ -260,8 +262,11 @@ void Engine::Impl::ChooseTokens(std::span<LogitRow> rows) {
   for (const LogitRow& row : rows) {
     if (!chooses(row)) continue;
     const Sequence& s = *row.sequence;
+    const Request& params = s.request->params;
+    // A forced token replaces the choice: no constraint is asked for that.
+    TokenConstraint* constraint = s.forced_used < s.forced.size() ? nullptr : params.constraint;
     sample_rows.push_back(
-        {row.logits, &s.request->params.sampling, s.tokens, s.request->prompt_size(), s.sample});
+        {row.logits, &params.sampling, s.tokens, s.request->prompt_size(), s.sample, constraint});
   }
   sampler.Sample(*cx, sample_rows);
   size_t next = 0;
@@ -271,6 +276,13 @@ void Engine::Impl::ChooseTokens(std::span<LogitRow> rows) {
 }
 
 // From here on listeners are called: any of them may have ended any sample.
+void Engine::Impl::TellStart(Sequence* sequence) {
+  RequestState* request = sequence->request;
+  if (request->start_heard || sequence->state == SequenceState::kFinished) return;
+  request->start_heard = true;
+  request->listener->OnStart(request->id, request->cached_prompt);
+}
+
 void Engine::Impl::Deliver(const LogitRow& row) {
   Sequence* s = row.sequence;
   RequestState* request = s->request;

@@ -25,9 +25,10 @@ namespace aha {
 
 using RequestId = uint64_t;
 
-// Field names and meaning as in vLLM's SamplingParams and OpenAI's API. Applied in this order:
-// logit_bias, repetition, frequency and presence penalty, temperature, top_k, top_p, min_p; then
-// one draw Rng(seed, sample).Uniform(position of the token, counted from the prompt's start).
+// Field names and meaning as in vLLM's SamplingParams and OpenAI's API. Applied in this order
+// to the logits of the ids that the request's constraint allows: logit_bias, repetition, frequency
+// and presence penalty, temperature, top_k, top_p, min_p; then one draw Rng(seed,
+// sample).Uniform(position of the token, counted from the prompt's start).
 struct SamplingParams {
   float temperature = 1.0f;         // 0: greedy, ties to the lowest id
   int32_t top_k = 0;                // 0: off
@@ -38,6 +39,20 @@ struct SamplingParams {
   float frequency_penalty = 0.0f;   // [-2, 2], over output
   std::vector<std::pair<int32_t, float>> logit_bias;  // added; each in [-100, 100]
   uint64_t seed = 0;
+};
+
+// Says what a sample may go on with, a grammar for instance. Whoever owns it moves it on as OnToken
+// tells of tokens, forced ones too.
+class TokenConstraint {
+ public:
+  virtual ~TokenConstraint() = default;
+  // The ids that may be the sample's next token: bit id % 64 of word id / 64; ids past the last
+  // word may not. No words at all: every id may. Asked at most once between two tokens of a sample,
+  // when a token is about to be sampled (never for a forced one), on any thread of the engine's
+  // pool: for several samples at a time, but not while a listener is called. The words stay as they
+  // are until the sample's next OnToken. When no id is allowed the request ends with kError: a
+  // constraint that is satisfied allows a stop id.
+  virtual std::span<const uint64_t> Allowed(int32_t sample) = 0;
 };
 
 struct Request {
@@ -51,6 +66,10 @@ struct Request {
   int32_t top_logprobs = 0;
   bool prompt_logprobs = false;
   uint64_t owner = 0;  // the scheduler shares fairly between owners
+  // Cached prefixes are found only by requests of equal salt: who may not know what another has
+  // asked gets another salt.
+  uint64_t cache_salt = 0;
+  TokenConstraint* constraint = nullptr;  // null: none; lives until the last OnFinish
 };
 
 inline constexpr int32_t kMostSamples = 4096;
@@ -65,7 +84,7 @@ enum class FinishReason {
   kStop,       // a stop id (which was heard by OnToken), or OnToken said so
   kLength,     // max_tokens, or the context is full
   kCancelled,  // by Cancel
-  kError       // the model's logits were not finite; all samples of the request end
+  kError       // logits that are not finite, or no id allowed; all samples of the request end
 };
 
 struct TokenEvent {
@@ -83,6 +102,9 @@ struct TokenEvent {
 class RequestListener {
  public:
   virtual ~RequestListener() = default;
+  // The request's first call, once some of its prompt is computed: how many of the prompt's tokens
+  // were in the prefix cache. Never, for a request that ends while it waits.
+  virtual void OnStart(RequestId, int64_t cached_tokens) {}
   // Every token, a stop id too. A false return ends the sample with FinishReason::kStop (a stop
   // string above us matched).
   virtual bool OnToken(const TokenEvent& event) = 0;

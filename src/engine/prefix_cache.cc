@@ -11,13 +11,13 @@ uint64_t Mix(uint64_t h, uint64_t value) {
   return h ^ (h >> 29);
 }
 
-uint64_t HashPage(PrefixCache::Chain parent, std::span<const int32_t> ids) {
-  uint64_t h = Mix(0x243F6A8885A308D3u, parent);
-  for (int32_t id : ids) h = Mix(h, static_cast<uint32_t>(id));
+}  // namespace
+
+uint64_t PrefixCache::Hash(const Key& key) {
+  uint64_t h = Mix(Mix(0x243F6A8885A308D3u, key.parent), key.salt);
+  for (int32_t id : key.ids) h = Mix(h, static_cast<uint32_t>(id));
   return h;
 }
-
-}  // namespace
 
 PrefixCache::PrefixCache(PagePool* pool, bool enabled) : pool_(pool), enabled_(enabled) {
   const auto pages = static_cast<size_t>(pool->pages());
@@ -55,13 +55,14 @@ void PrefixCache::ReleaseAll(std::vector<int32_t>* pages) {
   pages->clear();
 }
 
-void PrefixCache::Find(std::span<const int32_t> ids, int64_t most, std::vector<int32_t>* pages) {
+void PrefixCache::Find(uint64_t salt, std::span<const int32_t> ids, int64_t most,
+                       std::vector<int32_t>* pages) {
   if (!enabled_) return;
   const auto n = static_cast<size_t>(pool_->page_tokens());
   Chain parent = root_;
   for (int64_t i = 0; i < most; ++i) {
-    const std::span<const int32_t> part = ids.subspan(static_cast<size_t>(i) * n, n);
-    const int32_t page = Lookup(parent, HashPage(parent, part), part);
+    const Key key{parent, salt, ids.subspan(static_cast<size_t>(i) * n, n)};
+    const int32_t page = Lookup(key, Hash(key));
     if (page == kNoPage) return;
     Retain(page);
     pages->push_back(page);
@@ -69,24 +70,29 @@ void PrefixCache::Find(std::span<const int32_t> ids, int64_t most, std::vector<i
   }
 }
 
-int32_t PrefixCache::Lookup(Chain parent, uint64_t hash, std::span<const int32_t> wanted) {
+int32_t PrefixCache::Lookup(const Key& key, uint64_t hash) {
   int32_t page = buckets_[hash & (buckets_.size() - 1)];
   for (; page != kNoPage; page = node(page).next_in_bucket) {
     const Node& n = node(page);
-    if (n.hash == hash && n.parent == parent && std::ranges::equal(ids(page), wanted)) return page;
+    if (n.hash == hash && n.parent == key.parent && n.salt == key.salt &&
+        std::ranges::equal(ids(page), key.ids)) {
+      return page;
+    }
   }
   return kNoPage;
 }
 
-int32_t PrefixCache::Insert(std::span<const int32_t> wanted, int32_t page, Chain* chain) {
+int32_t PrefixCache::Insert(uint64_t salt, std::span<const int32_t> wanted, int32_t page,
+                            Chain* chain) {
   if (!enabled_) return page;
   const Chain parent = *chain;
   if (parent < root_) {  // from before Clear
     *chain = 0;
     return page;
   }
-  const uint64_t hash = HashPage(parent, wanted);
-  const int32_t known = Lookup(parent, hash, wanted);
+  const Key key{parent, salt, wanted};
+  const uint64_t hash = Hash(key);
+  const int32_t known = Lookup(key, hash);
   if (known != kNoPage) {
     // Equal ids after equal ids are equal rows to the bit, so one page is enough.
     if (known != page) {
@@ -100,6 +106,7 @@ int32_t PrefixCache::Insert(std::span<const int32_t> wanted, int32_t page, Chain
   CHECK(n.chain == 0, "a page holds two things");
   n.chain = next_chain_++;
   n.parent = parent;
+  n.salt = salt;
   n.hash = hash;
   std::ranges::copy(wanted, ids(page).begin());
   int32_t& bucket = buckets_[hash & (buckets_.size() - 1)];
@@ -121,7 +128,7 @@ void PrefixCache::Forget(int32_t page) {
   int32_t* at = &buckets_[n.hash & (buckets_.size() - 1)];
   while (*at != page) at = &node(*at).next_in_bucket;
   *at = n.next_in_bucket;
-  n.chain = n.parent = n.hash = 0;
+  n.chain = n.parent = n.salt = n.hash = 0;
   n.next_in_bucket = kNoPage;
 }
 

@@ -1,10 +1,11 @@
 // Gives out the pages of a PagePool and remembers what full pages hold, so that sequences with
 // equal beginnings share them.
 //
-// A full page is known by its chain: the chain of the page before it and its own token ids. Chains
-// are numbers never given twice, and the ids are compared one by one, so a hit is exact: no hash is
-// trusted. A page nobody references stays known until its memory is needed; the least recently
-// used goes first. Holders drop their pages last page first, so a page outlives those after it.
+// A full page is known by its chain: the chain of the page before it, its salt and its own token
+// ids. Chains are numbers never given twice, and salt and ids are compared one by one, so a hit is
+// exact: no hash is trusted, and pages of one salt are never found with another. A page nobody
+// references stays known until its memory is needed; the least recently used goes first. Holders
+// drop their pages last page first, so a page outlives those after it.
 #ifndef AHA_ENGINE_PREFIX_CACHE_H_
 #define AHA_ENGINE_PREFIX_CACHE_H_
 
@@ -30,13 +31,14 @@ class PrefixCache {
   // From the last page to the first; `pages` is empty afterwards.
   void ReleaseAll(std::vector<int32_t>* pages);
 
-  // Appends to `pages` the longest run of known pages that hold `ids`, at most `most`, each with a
-  // reference for the caller.
-  void Find(std::span<const int32_t> ids, int64_t most, std::vector<int32_t>* pages);
+  // Appends to `pages` the longest run of known pages of `salt` that hold `ids`, at most `most`,
+  // each with a reference for the caller.
+  void Find(uint64_t salt, std::span<const int32_t> ids, int64_t most, std::vector<int32_t>* pages);
   // Remembers that `page`, which the caller references, holds `ids` (page_tokens of them) after
-  // `chain`. When an equal page is known already the caller's reference moves to that one. Returns
-  // the caller's page and sets its chain. Nothing is remembered after a chain from before Clear.
-  int32_t Insert(std::span<const int32_t> ids, int32_t page, Chain* chain);
+  // `chain`, which is of the same salt or the root. When an equal page is known already the
+  // caller's reference moves to that one. Returns the caller's page and sets its chain. Nothing is
+  // remembered after a chain from before Clear.
+  int32_t Insert(uint64_t salt, std::span<const int32_t> ids, int32_t page, Chain* chain);
   // The chain that a first page follows, and the chain of a page (0, which nothing follows, when
   // the page is not known).
   Chain root() const { return root_; }
@@ -50,13 +52,20 @@ class PrefixCache {
   struct Node {
     Chain chain = 0;  // 0: not known
     Chain parent = 0;
+    uint64_t salt = 0;
     uint64_t hash = 0;
     int32_t next_in_bucket = kNoPage;
     int32_t older = kNoPage, newer = kNoPage;  // in the list of unreferenced pages
   };
   Node& node(int32_t page) { return nodes_[static_cast<size_t>(page)]; }
   std::span<int32_t> ids(int32_t page);
-  int32_t Lookup(Chain parent, uint64_t hash, std::span<const int32_t> ids);
+  struct Key {
+    Chain parent;
+    uint64_t salt;
+    std::span<const int32_t> ids;
+  };
+  static uint64_t Hash(const Key& key);
+  int32_t Lookup(const Key& key, uint64_t hash);
   void Forget(int32_t page);
   void Link(int32_t page);
   void Unlink(int32_t page);

@@ -27,20 +27,21 @@ std::vector<int32_t> Ids(int32_t first, int64_t n) {
 }
 
 // Stores whole pages of `ids` as a sequence that finds nothing would, and lets go of them.
-std::vector<int32_t> Store(PrefixCache* cache, const std::vector<int32_t>& ids) {
+std::vector<int32_t> Store(PrefixCache* cache, const std::vector<int32_t>& ids, uint64_t salt = 0) {
   PrefixCache::Chain chain = cache->root();
   std::vector<int32_t> pages;
   for (size_t at = 0; at + kPage <= ids.size(); at += kPage) {
-    pages.push_back(cache->Insert(std::span(ids).subspan(at, kPage), cache->Allocate(), &chain));
+    pages.push_back(
+        cache->Insert(salt, std::span(ids).subspan(at, kPage), cache->Allocate(), &chain));
   }
   const std::vector<int32_t> copy = pages;
   cache->ReleaseAll(&pages);
   return copy;
 }
 
-int64_t Found(PrefixCache* cache, const std::vector<int32_t>& ids) {
+int64_t Found(PrefixCache* cache, const std::vector<int32_t>& ids, uint64_t salt = 0) {
   std::vector<int32_t> pages;
-  cache->Find(ids, static_cast<int64_t>(ids.size()) / kPage, &pages);
+  cache->Find(salt, ids, static_cast<int64_t>(ids.size()) / kPage, &pages);
   const auto found = static_cast<int64_t>(pages.size());
   cache->ReleaseAll(&pages);
   return found;
@@ -96,7 +97,7 @@ TEST(PrefixCache, ReferencedPagesStay) {
   PrefixCache cache(&pool, true);
   Store(&cache, Ids(0, 8));
   std::vector<int32_t> held;
-  cache.Find(Ids(0, 8), 2, &held);
+  cache.Find(0, Ids(0, 8), 2, &held);
   EXPECT_EQ(held.size(), 2u);
   std::vector<int32_t> more = {cache.Allocate()};
   EXPECT_EQ(cache.Allocate(), kNoPage);
@@ -111,15 +112,30 @@ TEST(PrefixCache, ClearForgetsAndBreaksChains) {
   const std::vector<int32_t> ids = Ids(0, 12);
   PrefixCache::Chain chain = cache.root();
   std::vector<int32_t> held;
-  held.push_back(cache.Insert(std::span(ids).first(4), cache.Allocate(), &chain));
+  held.push_back(cache.Insert(0, std::span(ids).first(4), cache.Allocate(), &chain));
   cache.Clear();
-  held.push_back(cache.Insert(std::span(ids).subspan(4, 4), cache.Allocate(), &chain));
-  held.push_back(cache.Insert(std::span(ids).subspan(8, 4), cache.Allocate(), &chain));
+  held.push_back(cache.Insert(0, std::span(ids).subspan(4, 4), cache.Allocate(), &chain));
+  held.push_back(cache.Insert(0, std::span(ids).subspan(8, 4), cache.Allocate(), &chain));
   EXPECT_EQ(Found(&cache, ids), 0);
   cache.ReleaseAll(&held);
   EXPECT_EQ(Found(&cache, ids), 0);
   Store(&cache, ids);
   EXPECT_EQ(Found(&cache, ids), 3);
+}
+
+TEST(PrefixCache, SaltsShareNothing) {
+  PagePool pool = NewPool(32);
+  PrefixCache cache(&pool, true);
+  const std::vector<int32_t> plain = Store(&cache, Ids(0, 12));
+  EXPECT_EQ(Found(&cache, Ids(0, 12), 7), 0);
+  const std::vector<int32_t> salted = Store(&cache, Ids(0, 8), 7);
+  EXPECT_NE(salted, std::vector<int32_t>(plain.begin(), plain.begin() + 2));
+  EXPECT_EQ(Store(&cache, Ids(0, 8), 7), salted);
+  EXPECT_EQ(Found(&cache, Ids(0, 12), 7), 2);
+  EXPECT_EQ(Found(&cache, Ids(0, 12)), 3);
+  EXPECT_EQ(Found(&cache, Ids(0, 12), ~uint64_t{0}), 0);
+  cache.Clear();
+  EXPECT_EQ(Found(&cache, Ids(0, 12), 7), 0);
 }
 
 TEST(PrefixCache, ManyPagesManyChains) {

@@ -38,8 +38,10 @@ class Recorder : public RequestListener {
   std::map<int32_t, HeardSample> samples;
   std::vector<HeardToken> prompt;  // positions 1..size
   int finished = 0;
+  int64_t cached_tokens = -1;  // as OnStart says
   // Called before a token is recorded; its result is OnToken's.
   std::function<bool(const TokenEvent&)> on_token;
+  std::function<void()> on_start;
   std::function<void(int64_t position)> on_prompt;
   std::function<void(int32_t sample)> on_finish;
 
@@ -47,7 +49,13 @@ class Recorder : public RequestListener {
     return samples == other.samples && prompt == other.prompt;
   }
 
+  void OnStart(RequestId, int64_t cached) override {
+    CHECK(cached_tokens < 0 && cached >= 0 && samples.empty() && prompt.empty(), "a late start");
+    cached_tokens = cached;
+    if (on_start != nullptr) on_start();
+  }
   bool OnToken(const TokenEvent& e) override {
+    CHECK(cached_tokens >= 0, "a token before the start");
     HeardSample& s = samples[e.sample];
     CHECK(s.reason == FinishReason::kNone, "a token after the end");
     CHECK(e.index == static_cast<int64_t>(s.tokens.size()), "a token out of order");
@@ -56,6 +64,7 @@ class Recorder : public RequestListener {
   }
   void OnPromptLogprob(RequestId, int64_t position, float logprob,
                        std::span<const TokenLogprob> top) override {
+    CHECK(cached_tokens >= 0, "a prompt token before the start");
     CHECK(samples.empty(), "a prompt token after an output token");
     CHECK(position == static_cast<int64_t>(prompt.size()) + 1, "a prompt token out of order");
     prompt.push_back({0, logprob, false, Top(top)});

@@ -14,10 +14,33 @@ bool HasPenalties(const SamplingParams& p) {
   return p.repetition_penalty != 1.0f || p.presence_penalty != 0 || p.frequency_penalty != 0;
 }
 bool IsAdjusted(const SamplingParams& p) { return HasPenalties(p) || !p.logit_bias.empty(); }
+// Whether the choice needs more than the raw logits' largest.
+bool NeedsScaled(const SampleRow& row) {
+  const SamplingParams& p = *row.params;
+  return p.temperature > 0 || IsAdjusted(p) || row.constraint != nullptr;
+}
 
 // Whether the total over the vocabulary is needed: top-k alone does without.
 bool NeedsBlockSums(const SamplingParams& p, int64_t vocab) {
   return p.temperature > 0 && (p.top_k == 0 || p.top_k >= vocab) && (p.top_p < 1 || p.min_p == 0);
+}
+
+// x, but -inf where the id's bit is 0 or there is none.
+void CopyAllowed(const float* x, int64_t vocab, std::span<const uint64_t> allowed, float* out) {
+  constexpr float kNever = -std::numeric_limits<float>::infinity();
+  const int64_t known = std::min(vocab, static_cast<int64_t>(allowed.size()) * 64);
+  for (int64_t begin = 0; begin < known; begin += 64) {
+    const uint64_t word = allowed[static_cast<size_t>(begin / 64)];
+    const int64_t count = std::min<int64_t>(64, known - begin);
+    if (word == 0) {
+      std::fill_n(out + begin, count, kNever);
+      continue;
+    }
+    for (int64_t i = 0; i < count; ++i) {
+      out[begin + i] = (word >> i & 1) != 0 ? x[begin + i] : kNever;
+    }
+  }
+  std::fill(out + known, out + vocab, kNever);
 }
 
 double Weight(float scaled) { return portable::Exp(static_cast<double>(scaled)); }
@@ -65,9 +88,8 @@ void Sampler::Sample(ops::Context& cx, std::span<SampleRow> rows) {
   int64_t summed = 0;
   for (const bool sums : {true, false}) {
     for (size_t i = 0; i < rows.size(); ++i) {
-      const SamplingParams& p = *rows[i].params;
-      if (p.temperature == 0 && !IsAdjusted(p)) continue;
-      if (NeedsBlockSums(p, vocab_) == sums) slot_[i] = slots++;
+      if (!NeedsScaled(rows[i])) continue;
+      if (NeedsBlockSums(*rows[i].params, vocab_) == sums) slot_[i] = slots++;
     }
     if (sums) summed = slots;
   }
@@ -106,8 +128,14 @@ void Sampler::ReserveCounts() {
 // it is -inf, whose probability is exactly 0. Sets row.id to the most likely id, or -1.
 void Sampler::Scale(SampleRow& row, float* scaled, Scratch* scratch) const {
   const float* x = row.logits;
+  std::span<const uint64_t> allowed;
+  if (row.constraint != nullptr) allowed = row.constraint->Allowed(row.sample);
+  if (!allowed.empty()) {
+    CopyAllowed(x, vocab_, allowed, scaled);
+    x = scaled;
+  }
   if (IsAdjusted(*row.params)) {
-    std::copy(x, x + vocab_, scaled);
+    if (x != scaled) std::copy(x, x + vocab_, scaled);
     Adjust(row, scaled, scratch);
     x = scaled;
   }

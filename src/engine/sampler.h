@@ -1,8 +1,9 @@
 // Chooses one token for each row of logits, by the SamplingParams of the row's sequence.
 //
-// A choice is a pure function of (logits, parameters, tokens so far, sample): all arithmetic is in
-// a fixed order with our own exp, and the one random number is Rng(seed, sample).Uniform(position).
-// With x the adjusted logits (bias, penalties) and p = softmax((x - max x) / temperature):
+// A choice is a pure function of (logits, allowed ids, parameters, tokens so far, sample): all
+// arithmetic is in a fixed order with our own exp, and the one random number is Rng(seed,
+// sample).Uniform(position). With x the adjusted logits (bias, penalties; -inf for an id that is
+// not allowed) and p = softmax((x - max x) / temperature):
 //   top_k  keeps the k first, by p and then by lowest id;
 //   top_p  keeps, of those and in that order, each one before which less than top_p of their
 //          probability lies;
@@ -27,7 +28,9 @@ struct SampleRow {
   std::span<const int32_t> tokens;  // prompt and output so far
   int64_t prompt_size = 0;
   int32_t sample = 0;
-  // The choice; -1 when bias and penalties have driven the logits beyond float.
+  TokenConstraint* constraint = nullptr;  // asked by Sample, on a thread of the pool
+  // The choice; -1 when bias and penalties have driven the logits beyond float, or no id is
+  // allowed.
   int32_t id = -1;
 };
 

@@ -20,13 +20,14 @@ class SamplerTest : public ::testing::Test {
 
   // The choices for samples 0..n-1 of one row.
   std::vector<int32_t> Draw(const std::vector<float>& logits, const SamplingParams& params, int n,
-                            const std::vector<int32_t>& tokens = {0}, int64_t prompt_size = 1) {
+                            const std::vector<int32_t>& tokens = {0}, int64_t prompt_size = 1,
+                            TokenConstraint* constraint = nullptr) {
     Sampler sampler(static_cast<int64_t>(logits.size()), pool.threads());
     std::vector<int32_t> out;
     for (int done = 0; done < n; done += 64) {
       std::vector<SampleRow> rows;
       for (int i = done; i < std::min(n, done + 64); ++i) {
-        rows.push_back({logits.data(), &params, tokens, prompt_size, i});
+        rows.push_back({logits.data(), &params, tokens, prompt_size, i, constraint});
       }
       cx.activations.Reset();
       sampler.Sample(cx, rows);
@@ -181,6 +182,62 @@ TEST_F(SamplerTest, FlatAndBannedLogits) {
   SamplingParams overflow;
   overflow.repetition_penalty = 1e-38f;
   EXPECT_EQ(Draw({10.0f, 1.0f}, overflow, 1)[0], -1);
+}
+
+class Bits : public TokenConstraint {
+ public:
+  explicit Bits(std::vector<uint64_t> words) : words_(std::move(words)) {}
+  std::span<const uint64_t> Allowed(int32_t) override { return words_; }
+
+ private:
+  std::vector<uint64_t> words_;
+};
+
+// A choice among allowed ids is the choice from logits that are -inf elsewhere, to the bit.
+TEST_F(SamplerTest, DisallowedIsMinusInfinity) {
+  for (const int64_t vocab : {1, 63, 64, 300, 5000}) {
+    const std::vector<float> logits = RandomLogits(vocab, 17, 8);
+    std::vector<uint64_t> words;
+    for (int64_t i = 0; i < (vocab + 63) / 64; ++i) {
+      const uint64_t bits = Rng(5, 6).Bits(static_cast<uint64_t>(i));
+      words.push_back(i % 7 == 3 ? 0 : i % 7 == 5 ? ~uint64_t{0} : bits);
+    }
+    words[0] |= 1;
+    if (vocab == 5000) words.resize(70);  // ids past the last word may not
+    std::vector<float> cut = logits;
+    for (size_t id = 0; id < cut.size(); ++id) {
+      const bool allowed = id / 64 < words.size() && (words[id / 64] >> (id % 64) & 1) != 0;
+      if (!allowed) cut[id] = -std::numeric_limits<float>::infinity();
+    }
+    Bits constraint(words);
+    std::vector<SamplingParams> kinds = AllKinds();
+    for (const SamplingParams& kind : AllKinds()) {
+      kinds.push_back(kind);
+      kinds.back().repetition_penalty = 1.4f;
+      kinds.back().logit_bias = {{0, 100.0f}, {static_cast<int32_t>(vocab) - 1, 100.0f}};
+    }
+    kinds.push_back({.temperature = 0});
+    for (const SamplingParams& kind : kinds) {
+      const std::vector<int32_t> ids = Draw(logits, kind, 64, {0, 0}, 1, &constraint);
+      EXPECT_EQ(ids, Draw(cut, kind, 64, {0, 0}, 1));
+      for (int32_t id : ids) {
+        ASSERT_GE(id, 0);
+        EXPECT_TRUE(std::isfinite(cut[static_cast<size_t>(id)]));
+      }
+    }
+  }
+}
+
+TEST_F(SamplerTest, NoWordsAllowAllAndNoBitsAllowNone) {
+  const std::vector<float> logits = RandomLogits(300, 17, 8);
+  Bits all({});
+  Bits none(std::vector<uint64_t>(5, 0));
+  std::vector<SamplingParams> kinds = AllKinds();
+  kinds.push_back({.temperature = 0});
+  for (const SamplingParams& kind : kinds) {
+    EXPECT_EQ(Draw(logits, kind, 64, {0}, 1, &all), Draw(logits, kind, 64));
+    EXPECT_EQ(Draw(logits, kind, 2, {0}, 1, &none), (std::vector<int32_t>{-1, -1}));
+  }
 }
 
 TEST_F(SamplerTest, PenaltiesByHand) {

@@ -96,7 +96,7 @@ void Scheduler::Computed(const Work& work) {
     const auto ids = std::span<const int32_t>(s.tokens).subspan(
         static_cast<size_t>(s.known_pages * n), static_cast<size_t>(n));
     int32_t& page = s.pages[static_cast<size_t>(s.known_pages)];
-    page = cache_->Insert(ids, page, &s.chain);
+    page = cache_->Insert(s.request->params.cache_salt, ids, page, &s.chain);
   }
 }
 
@@ -248,6 +248,7 @@ bool Scheduler::TryAdmit(Sequence* sequence) {
     return false;
   }
   cached_tokens_ += sequence->computed;
+  if (first_time && sequence->sample == 0) request->cached_prompt = sequence->computed;
   if (first_time && --request->not_started == 0) DropPrompt(request);
   return true;
 }
@@ -263,7 +264,8 @@ void Scheduler::TakeCachedPages(Sequence* s) {
   if (s->sample == 0 && request->params.prompt_logprobs) {
     usable = std::min(usable, request->next_scored - 1);
   }
-  cache_->Find(s->tokens, std::min(length / n, (usable + n - 1) / n), &s->pages);
+  cache_->Find(request->params.cache_salt, s->tokens, std::min(length / n, (usable + n - 1) / n),
+               &s->pages);
   s->computed = std::min(usable, static_cast<int64_t>(s->pages.size()) * n);
   if (!request->prompt_pages.empty() && std::min(usable, request->prompt_size()) > s->computed) {
     cache_->ReleaseAll(&s->pages);

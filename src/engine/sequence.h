@@ -43,8 +43,10 @@ struct RequestState {
   Owner* owner = nullptr;
   std::vector<Sequence> samples;  // [n], never resized: others point into it
   int32_t unfinished = 0;
-  int64_t next_scored = 1;   // prompt position whose log-probability is reported next
-  bool prompt_done = false;  // the first sample has computed the whole prompt
+  int64_t next_scored = 1;    // prompt position whose log-probability is reported next
+  int64_t cached_prompt = 0;  // prompt tokens found in the cache at the first admission
+  bool start_heard = false;   // OnStart was called
+  bool prompt_done = false;   // the first sample has computed the whole prompt
   // The prompt's pages, kept from then on for the samples that have not started yet.
   std::vector<int32_t> prompt_pages;
   int32_t not_started = 0;
