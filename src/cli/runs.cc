@@ -10,7 +10,7 @@
 #include "base/nearest_name.h"
 #include "cli/command.h"
 #include "cli/graph.h"
-#include "train/metrics.h"
+#include "train/run_records.h"
 
 namespace aha::cli {
 namespace {
@@ -39,7 +39,10 @@ Result<std::vector<Json>> LinesOf(const fs::path& folder) {
   if (!fs::exists(folder / "metrics.jsonl")) {
     return NotFound("{} is no run: it has no metrics.jsonl", folder.string());
   }
-  return ReadLines(folder / "metrics.jsonl");
+  RunRecord run(folder);
+  AHA_RETURN_IF_ERROR(run.Refresh());
+  for (const std::string& line : run.skipped()) fmt::print(stderr, "left out: {}\n", line);
+  return run.Metrics(0, run.metrics_size());
 }
 
 Curves CurvesOf(const std::vector<Json>& lines) {
@@ -59,24 +62,20 @@ Curves CurvesOf(const std::vector<Json>& lines) {
 }
 
 Status List(const RunsFlags& flags) {
-  std::error_code error;
-  std::vector<fs::path> folders;
-  for (fs::directory_iterator it(flags.folder, error), end; !error && it != end;
-       it.increment(error)) {
-    if (fs::exists(it->path() / "metrics.jsonl")) folders.push_back(it->path());
-  }
-  if (error) return IoError("{}: {}", flags.folder, error.message());
-  std::sort(folders.begin(), folders.end());
-  for (const fs::path& folder : folders) {
-    AHA_ASSIGN_OR_RETURN(const std::vector<Json> lines, LinesOf(folder));
-    if (lines.empty()) continue;
-    const Json& last = lines.back();
+  if (!fs::is_directory(flags.folder)) return NotFound("there is no folder {}", flags.folder);
+  RunsFolder folder(flags.folder);
+  std::vector<RunSummary> runs = folder.List();
+  std::sort(runs.begin(), runs.end(), [](const auto& a, const auto& b) { return a.name < b.name; });
+  for (const RunSummary& run : runs) {
     const auto number = [&](const char* key) {
-      return last.contains(key) ? fmt::format("  {} {:.3f}", key, last[key].get<double>()) : "";
+      return run.last.contains(key) ? fmt::format("  {} {:.3f}", key, run.last[key].get<double>())
+                                    : "";
     };
-    fmt::print("{:24} {} {}{}{}{}{}\n", folder.filename().string(), last.value("stage", "?"),
-               last.value("step", 0), fs::exists(folder / "final") ? "  finished" : "",
-               number("loss"), number("reward"), number("eval/accuracy"));
+    const char* state = run.state == RunSummary::State::kRunning    ? "running"
+                        : run.state == RunSummary::State::kFinished ? "finished"
+                                                                    : "stopped";
+    fmt::print("{:24} {} {}  {}{}{}{}\n", run.name, run.stage.empty() ? "-" : run.stage, run.step,
+               state, number("loss"), number("reward"), number("eval/accuracy"));
   }
   return OkStatus();
 }

@@ -176,6 +176,7 @@ Status ReadEval(const Json* table, EvalRecipe* e) {
 Status ReadCheckpoint(const Json* table, CheckpointRecipe* c) {
   Section s(table, "[checkpoint]");
   s.Read("every", &c->every, 1, kMost);
+  s.Read("supervised_every", &c->supervised_every, 0, kMost);
   s.Read("keep_last", &c->keep_last, 1, 1 << 20);
   s.Read("keep_best", &c->keep_best);
   return s.Finish();
@@ -192,6 +193,18 @@ int64_t Stage::steps() const {
   if (const auto* rl = std::get_if<RlRecipe>(&what)) return rl->steps;
   if (const auto* distill = std::get_if<DistillRecipe>(&what)) return distill->sft.steps;
   return std::get<SupervisedRecipe>(what).steps;
+}
+
+int64_t MostCompletion(const Recipe& recipe) {
+  if (recipe.eval.max_completion > 0) return recipe.eval.max_completion;
+  int64_t most = 0;
+  for (const Stage& stage : recipe.stages) {
+    if (const auto* rl = std::get_if<RlRecipe>(&stage.what)) {
+      most = std::max(most, rl->max_completion);
+      for (const auto& [from, tokens] : rl->max_completion_at) most = std::max(most, tokens);
+    }
+  }
+  return most > 0 ? most : 256;
 }
 
 Result<Recipe> ParseRecipe(Json tree, const std::string& where) {
@@ -237,7 +250,11 @@ Result<Recipe> ParseRecipe(Json tree, const std::string& where) {
 
 Result<Recipe> ReadRecipe(const std::filesystem::path& path, std::span<const std::string> set) {
   AHA_ASSIGN_OR_RETURN(const std::string text, ReadFile(path, 1 << 20));
-  AHA_ASSIGN_OR_RETURN(Json tree, ParseToml(text, path.string()));
+  // A run that goes on is read from what it wrote of itself.
+  const bool json = path.extension() == ".json";
+  Result<Json> read = json ? ParseJson(text) : ParseToml(text, path.string());
+  if (!read.ok()) return json ? read.status().Within(path.string()) : read.status();
+  Json tree = *std::move(read);
   for (const std::string& one : set) AHA_RETURN_IF_ERROR(SetFromText(one, &tree));
   return ParseRecipe(std::move(tree), path.string());
 }

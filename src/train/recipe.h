@@ -123,7 +123,8 @@ struct EvalRecipe {
 };
 
 struct CheckpointRecipe {
-  int64_t every = 100;
+  int64_t every = 100;           // steps of RL stages
+  int64_t supervised_every = 0;  // of the others; 0: `every`
   int64_t keep_last = 2;
   std::string keep_best = "eval/accuracy";  // a metric; empty: off
 };
@@ -142,7 +143,10 @@ struct Recipe {
   Json source;             // the whole tree with --set applied
 };
 
-// `set`: "a.b=value" each. Errors name file and key.
+// The most tokens a completion has: [eval]'s, or what the stages of reinforcement learning allow.
+int64_t MostCompletion(const Recipe& recipe);
+
+// A TOML file, or a run's recipe.json. `set`: "a.b=value" each. Errors name file and key.
 Result<Recipe> ReadRecipe(const std::filesystem::path& path, std::span<const std::string> set);
 Result<Recipe> ParseRecipe(Json tree, const std::string& where);
 

@@ -9,6 +9,7 @@
 
 #include "envs/reward.h"
 #include "train/evaluate.h"
+#include "train/reward_rule.h"
 #include "train/rollout.h"
 #include "train/run.h"
 
@@ -20,9 +21,8 @@ struct Sample {
   std::vector<float> logprobs;  // the sampler's, at temperature 1
   std::vector<float> old, ref;  // at the sampling temperature
   std::string text;
-  Score score;
-  std::vector<double> parts;  // each reward before its weight
-  double reward = 0, advantage = 0;
+  Rewarded graded;
+  double advantage = 0;
   int64_t tokens = 0;
   bool truncated = false;
   bool trained = true;
@@ -41,9 +41,8 @@ double Seconds() {
 
 class Reinforcement : public StageRunner {
  public:
-  Reinforcement(RunParts& parts, const RlRecipe& recipe, std::string stage,
-                std::vector<RewardPart> rewards)
-      : parts_(parts), recipe_(recipe), stage_(std::move(stage)), rewards_(std::move(rewards)) {}
+  Reinforcement(RunParts& parts, const RlRecipe& recipe, std::string stage, RewardRule rule)
+      : parts_(parts), recipe_(recipe), stage_(std::move(stage)), rule_(std::move(rule)) {}
 
   Status Step(int64_t step, int64_t* cursor, Json* line) override {
     const double start = Seconds();
@@ -129,25 +128,10 @@ class Reinforcement : public StageRunner {
                         int64_t cap) {
     Sample s;
     s.text = parts_.tokenizer->Decode(c.ids, /*skip_special=*/true);
-    AHA_ASSIGN_OR_RETURN(s.score, parts_.task->Grade(problem, s.text));
     s.tokens = static_cast<int64_t>(c.ids.size());
     s.truncated = c.truncated;
-    if (s.truncated) {
-      s.score.correct = 0;
-      s.score.why = fmt::format("cut at {} tokens", cap);
-    }
-    for (const RewardPart& part : rewards_) {
-      s.parts.push_back(RewardOf(part, s.score, s.text, s.tokens));
-      s.reward += part.weight * s.parts.back();
-    }
-    if (recipe_.overlong == Overlong::kPenalty && recipe_.overlong_window > 0) {
-      // DAPO's soft punishment: from 0 to all of it over the last tokens before the cap.
-      const int64_t over = s.tokens - (cap - recipe_.overlong_window);
-      s.reward -=
-          recipe_.overlong_penalty *
-          std::clamp(static_cast<double>(over) / static_cast<double>(recipe_.overlong_window), 0.0,
-                     1.0);
-    }
+    AHA_ASSIGN_OR_RETURN(s.graded,
+                         rule_.Reward(*parts_.task, problem, {s.text, s.tokens, s.truncated, cap}));
     s.trained = !(s.truncated && recipe_.overlong == Overlong::kMask);
     s.sequence.ids = prompt;
     s.sequence.ids.insert(s.sequence.ids.end(), c.ids.begin(), c.ids.end());
@@ -162,8 +146,8 @@ class Reinforcement : public StageRunner {
     std::vector<double> rewards;
     double sum = 0;
     for (const Sample& s : g->samples) {
-      rewards.push_back(s.reward);
-      sum += s.reward;
+      rewards.push_back(s.graded.reward);
+      sum += s.graded.reward;
     }
     const std::vector<double> advantages = Advantages(rewards, recipe_.advantage);
     const auto n = static_cast<double>(rewards.size());
@@ -172,7 +156,7 @@ class Reinforcement : public StageRunner {
     for (size_t i = 0; i < rewards.size(); ++i) {
       g->samples[i].advantage = advantages[i];
       squares += (rewards[i] - sum / n) * (rewards[i] - sum / n);
-      correct += g->samples[i].score.correct / n;
+      correct += g->samples[i].graded.score.correct / n;
     }
     g->std = std::sqrt(squares / (n - 1));
     g->trained = !(g->std == 0 && recipe_.drop_zero_variance) &&
@@ -190,14 +174,14 @@ class Reinforcement : public StageRunner {
   void Describe(const std::vector<Group>& groups, int64_t cap, Json* line) const {
     double reward = 0, reward_std = 0, zero = 0, length = 0, clipped = 0, thinks = 0, words = 0;
     int64_t least = cap, most = 0, tokens = 0, n = 0;
-    std::vector<double> parts(rewards_.size());
+    std::vector<double> parts(rule_.rewards().size());
     for (const Group& g : groups) {
       reward_std += g.std;
       zero += g.std == 0;
       for (const Sample& s : g.samples) {
         ++n;
-        reward += s.reward;
-        for (size_t i = 0; i < parts.size(); ++i) parts[i] += s.parts[i];
+        reward += s.graded.reward;
+        for (size_t i = 0; i < parts.size(); ++i) parts[i] += s.graded.parts[i];
         length += static_cast<double>(s.tokens);
         least = std::min(least, s.tokens);
         most = std::max(most, s.tokens);
@@ -212,7 +196,7 @@ class Reinforcement : public StageRunner {
     l["reward"] = reward / all;
     l["reward_std"] = reward_std / static_cast<double>(groups.size());
     for (size_t i = 0; i < parts.size(); ++i) {
-      l["rewards/" + rewards_[i].name + "/mean"] = parts[i] / all;
+      l["rewards/" + rule_.rewards()[i].name + "/mean"] = parts[i] / all;
     }
     l["frac_reward_zero_std"] = zero / static_cast<double>(groups.size());
     l["completions/mean_length"] = length / all;
@@ -224,21 +208,38 @@ class Reinforcement : public StageRunner {
     l["step_tokens"] = tokens;
   }
 
+  // Of a token the bytes it gave to the text and its log-probability when it was drawn, to three
+  // places: enough to see which were sure.
+  Json Recorded(const Sample& s) const {
+    const Reply reply = SplitReply(s.text);
+    Json bytes = Json::array();
+    Json logprobs = Json::array();
+    const size_t prompt = s.sequence.ids.size() - s.logprobs.size();
+    for (size_t i = 0; i < s.logprobs.size(); ++i) {
+      const std::span<const int32_t> id(&s.sequence.ids[prompt + i], 1);
+      bytes.push_back(parts_.tokenizer->Decode(id, /*skip_special=*/true).size());
+      logprobs.push_back(std::round(double{s.logprobs[i]} * 1000) / 1000);
+    }
+    return {{"text", s.text},
+            {"thought", std::string(reply.thought)},
+            {"answer", std::string(reply.answer)},
+            {"extracted", s.graded.score.extracted},
+            {"rewards", rule_.PartsJson(s.graded.parts)},
+            {"reward", s.graded.reward},
+            {"why", s.graded.score.why},
+            {"advantage", s.advantage},
+            {"tokens", s.tokens},
+            {"truncated", s.truncated},
+            {"trained", s.trained},
+            {"token_bytes", std::move(bytes)},
+            {"token_logprobs", std::move(logprobs)}};
+  }
+
   Status Record(int64_t step, const std::vector<Group>& groups) {
     for (const Group& g : groups) {
       Json samples = Json::array();
       for (const Sample& s : g.samples) {
-        const Reply reply = SplitReply(s.text);
-        Json rewards = Json::object();
-        for (size_t i = 0; i < rewards_.size(); ++i) rewards[rewards_[i].name] = s.parts[i];
-        samples.push_back({{"text", s.text},
-                           {"thought", std::string(reply.thought)},
-                           {"answer", s.score.extracted},
-                           {"rewards", rewards},
-                           {"reward", s.reward},
-                           {"why", s.score.why},
-                           {"advantage", s.advantage},
-                           {"tokens", s.tokens}});
+        samples.push_back(Recorded(s));
       }
       AHA_RETURN_IF_ERROR(parts_.samples.Append({{"stage", stage_},
                                                  {"step", step + 1},
@@ -341,7 +342,7 @@ class Reinforcement : public StageRunner {
   RunParts& parts_;
   const RlRecipe& recipe_;
   std::string stage_;
-  std::vector<RewardPart> rewards_;
+  RewardRule rule_;
   std::unique_ptr<Engine> engine_;
   int64_t engine_rows_ = 0;
 };
@@ -350,9 +351,9 @@ class Reinforcement : public StageRunner {
 
 Result<std::unique_ptr<StageRunner>> MakeReinforcement(RunParts& parts, const RlRecipe& recipe,
                                                        const std::string& stage) {
-  AHA_ASSIGN_OR_RETURN(std::vector<RewardPart> rewards, ReadRewards(recipe.rewards));
+  AHA_ASSIGN_OR_RETURN(RewardRule rule, RewardRule::Of(recipe));
   return std::unique_ptr<StageRunner>(
-      std::make_unique<Reinforcement>(parts, recipe, stage, std::move(rewards)));
+      std::make_unique<Reinforcement>(parts, recipe, stage, std::move(rule)));
 }
 
 }  // namespace aha

@@ -25,18 +25,6 @@ std::string HashOf(const std::string& text) {
   return sha.Hex();
 }
 
-int64_t MostCompletion(const Recipe& recipe) {
-  if (recipe.eval.max_completion > 0) return recipe.eval.max_completion;
-  int64_t most = 0;
-  for (const Stage& stage : recipe.stages) {
-    if (const auto* rl = std::get_if<RlRecipe>(&stage.what)) {
-      most = std::max(most, rl->max_completion);
-      for (const auto& [from, tokens] : rl->max_completion_at) most = std::max(most, tokens);
-    }
-  }
-  return most > 0 ? most : 256;
-}
-
 }  // namespace
 
 Run::~Run() = default;
@@ -109,6 +97,7 @@ Result<std::unique_ptr<Run>> Run::Open(const Recipe& recipe, RunOptions options)
   }
   const std::string source = DumpJson(recipe.source, 2) + "\n";
   if (there) {
+    AHA_ASSIGN_OR_RETURN(run->lock_, RunLock::Take(out));
     AHA_ASSIGN_OR_RETURN(const std::string was, ReadFile(out / "recipe.json", 1 << 24));
     if (was != source) {
       return InvalidArgument("{} was begun with another recipe (see its recipe.json)",
@@ -124,7 +113,13 @@ Result<std::unique_ptr<Run>> Run::Open(const Recipe& recipe, RunOptions options)
   }
   fs::create_directories(out / "checkpoints", error);
   if (error) return IoError("{}: {}", (out / "checkpoints").string(), error.message());
-  if (!there) AHA_RETURN_IF_ERROR(WriteFileAtomic(out / "recipe.json", source));
+  if (!there) {
+    AHA_ASSIGN_OR_RETURN(run->lock_, RunLock::Take(out));
+    if (fs::exists(out / "recipe.json", error)) {  // begun while this one was looking at its data
+      return InvalidArgument("{} holds a run already", out.string());
+    }
+    AHA_RETURN_IF_ERROR(WriteFileAtomic(out / "recipe.json", source));
+  }
   AHA_RETURN_IF_ERROR(run->Resume());
   return run;
 }
@@ -279,9 +274,10 @@ Status Run::GoStage(const Stage& stage) {
     parts_.learner->ResetOptimizer();
     Say(fmt::format("stage {}: {} steps", stage.name, steps));
   }
-  const int64_t every = std::holds_alternative<RlRecipe>(stage.what)
-                            ? recipe_.eval.every
-                            : recipe_.eval.supervised_every;
+  const bool rl = std::holds_alternative<RlRecipe>(stage.what);
+  const int64_t every = rl ? recipe_.eval.every : recipe_.eval.supervised_every;
+  const CheckpointRecipe& c = recipe_.checkpoint;
+  const int64_t checkpoint_every = rl || c.supervised_every == 0 ? c.every : c.supervised_every;
   while (state_.step < steps && !Replayed()) {
     if (parts_.Stopped()) return Cancelled("stopped");
     const double start = Now();
@@ -319,7 +315,7 @@ Status Run::GoStage(const Stage& stage) {
       state_.best = line[metric].get<double>();
       state_.best_checkpoint = fmt::format("step-{:06}", state_.total_step);
       AHA_RETURN_IF_ERROR(Checkpoint());
-    } else if (state_.step % recipe_.checkpoint.every == 0 || last) {
+    } else if (state_.step % checkpoint_every == 0 || last) {
       AHA_RETURN_IF_ERROR(Checkpoint());
     }
   }

@@ -24,6 +24,7 @@
 #include "train/learner.h"
 #include "train/metrics.h"
 #include "train/recipe.h"
+#include "train/run_lock.h"
 
 namespace aha {
 
@@ -137,6 +138,7 @@ class Run {
   Recipe recipe_;
   RunOptions options_;
   RunParts parts_;
+  RunLock lock_;  // of the folder
   LineFile metrics_;
   State state_;
   std::string last_checkpoint_;

@@ -26,10 +26,16 @@ class RunTest : public testing::Test {
   void TearDown() override { fs::remove_all(root_); }
 
   static Recipe Parity(const std::vector<std::string>& set) {
-    std::vector<std::string> all = {
-        "checkpoint.every=2", "eval.problems=16",           "pretrain.steps=5",
-        "rl.steps=4",         "pretrain.batch_tokens=500",  "rl.prompts=3",
-        "rl.samples=4",       "rl.drop_zero_variance=false"};
+    std::vector<std::string> all = {"checkpoint.every=2",
+                                    "checkpoint.supervised_every=0",
+                                    "checkpoint.keep_last=2",
+                                    "eval.problems=16",
+                                    "pretrain.steps=5",
+                                    "rl.steps=4",
+                                    "pretrain.batch_tokens=500",
+                                    "rl.prompts=3",
+                                    "rl.samples=4",
+                                    "rl.drop_zero_variance=false"};
     all.insert(all.end(), set.begin(), set.end());
     Result<Recipe> r = ReadRecipe(fs::path(AHA_SOURCE_DIR) / "recipes/parity.toml", all);
     CHECK(r.ok(), r.ok() ? "" : r.status().message());
