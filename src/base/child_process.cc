@@ -82,6 +82,8 @@ struct ChildProcess::Launch {
   std::string program;
   std::vector<std::string> argv;
   uint64_t memory_bytes = 0;
+  int death_signal = SIGKILL;
+  int nice = 0;
   Descriptor in, out, errors;  // the child's ends
   Pipe failed;                 // says why exec did not work; closed by one that did
 };
@@ -126,15 +128,20 @@ struct ChildProcess::Keeper {
     // Until the stage is kEnded the child is not reaped, so that its number is nobody else's.
     if (stage == Stage::kForked || stage == Stage::kRuns) kill(-pid, SIGKILL);
   }
+  void Signal(int number) {
+    const MutexLock lock(mutex);
+    if (stage == Stage::kRuns) kill(pid, number);
+  }
 };
 
 // The child, from fork to exec: calls only what is async-signal-safe.
 [[noreturn]] void ChildProcess::Become(const Launch& launch, char* const* argv, pid_t parent) {
   setpgid(0, 0);
-  prctl(PR_SET_PDEATHSIG, SIGKILL);
+  prctl(PR_SET_PDEATHSIG, launch.death_signal);
   if (getppid() != parent) _exit(127);  // it died before the line above
   Lower(RLIMIT_CORE, 0);
   if (launch.memory_bytes != 0) Lower(RLIMIT_AS, launch.memory_bytes);
+  if (launch.nice != 0) setpriority(PRIO_PROCESS, 0, launch.nice);
   signal(SIGPIPE, SIG_DFL);
   sigset_t none;
   sigemptyset(&none);
@@ -189,6 +196,7 @@ ChildProcess::~ChildProcess() {
 }
 
 void ChildProcess::Kill() { keeper_->Kill(); }
+void ChildProcess::Signal(int number) { keeper_->Signal(number); }
 bool ChildProcess::AwaitEnd(milliseconds time) {
   return keeper_->Await(Keeper::Stage::kEnded, time);
 }
@@ -217,6 +225,14 @@ Result<std::unique_ptr<ChildProcess>> ChildProcess::Start(const SubprocessOption
   if (!SetNonblocking(in.write) || !SetNonblocking(out.read) || !SetNonblocking(errors.read)) {
     return IoError("a pipe: {}", SystemError(errno));
   }
+  if (!options.log.empty()) {
+    for (Pipe* pipe : {&out, &errors}) {
+      *pipe = Pipe{};
+      pipe->write =
+          Descriptor(open(options.log.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600));
+      if (pipe->write.fd() < 0) return IoError("{}: {}", options.log, SystemError(errno));
+    }
+  }
   std::unique_ptr<ChildProcess> child(new ChildProcess());
   child->in = std::move(in.write);
   child->out = std::move(out.read);
@@ -224,6 +240,8 @@ Result<std::unique_ptr<ChildProcess>> ChildProcess::Start(const SubprocessOption
   AHA_RETURN_IF_ERROR(child->Run({.program = std::move(program),
                                   .argv = options.argv,
                                   .memory_bytes = options.memory_bytes,
+                                  .death_signal = options.death_signal,
+                                  .nice = options.nice,
                                   .in = std::move(in.read),
                                   .out = std::move(out.write),
                                   .errors = std::move(errors.write),

@@ -1,10 +1,12 @@
 // A program in a process group of its own, with pipes to it and from it.
 //
 // The group is killed when the program ends and when this object goes; the program itself also when
-// this process dies, however it dies. It inherits no open file and writes no core.
+// this process dies, however it dies (unless `death_signal` is a gentler one). It inherits no open
+// file and writes no core.
 #ifndef AHA_BASE_CHILD_PROCESS_H_
 #define AHA_BASE_CHILD_PROCESS_H_
 
+#include <signal.h>
 #include <sys/types.h>
 #include <unistd.h>
 
@@ -44,6 +46,11 @@ class Descriptor {
 struct SubprocessOptions {
   std::vector<std::string> argv;  // no shell; found in PATH where argv[0] holds no '/'
   uint64_t memory_bytes = 0;      // address space of each of its processes; 0: as the caller's
+  // What it gets when this process dies first.
+  int death_signal = SIGKILL;
+  // Its output and errors are added to this file; `out` and `errors` then give nothing.
+  std::string log = {};
+  int nice = 0;  // how much it yields to others: 0 to 19
 };
 
 class ChildProcess {
@@ -56,6 +63,8 @@ class ChildProcess {
 
   pid_t pid() const { return pid_; }
   void Kill();
+  // To the program alone, which may end in its own way. Does nothing once it has ended.
+  void Signal(int number);
   // False when it has not ended by then.
   bool AwaitEnd(std::chrono::milliseconds time);
   // Of one that has ended: "it ended with status 3".

@@ -18,6 +18,7 @@ struct ServeFlags {
   int port = 8080;
   std::string data;
   std::string runs = "runs";
+  std::string recipes = "recipes";
   std::vector<std::string> keys;
   int64_t memory_mb = 0;
   double idle_minutes = 10;
@@ -47,6 +48,9 @@ Result<AppOptions> OptionsOf(const ServeFlags& flags) {
   o.host = flags.host;
   o.port = static_cast<uint16_t>(flags.port);
   o.data = flags.data.empty() ? DataFolder() : fs::path(flags.data);
+  std::error_code error;
+  o.trainer = fs::read_symlink("/proc/self/exe", error);
+  o.recipes = {fs::absolute(flags.recipes)};
   o.api_keys = flags.keys;
   o.version = AHA_VERSION;
   o.program = "aha " AHA_VERSION;
@@ -104,6 +108,7 @@ void AddServe(CLI::App& app, Command* run) {
   serve->add_option("--port", flags->port, "0: any free one")->check(CLI::Range(0, 65535));
   serve->add_option("--data", flags->data, "folder of conversations and keys");
   serve->add_option("--runs", flags->runs, "folder of training runs");
+  serve->add_option("--recipes", flags->recipes, "folder of recipes that the app may start");
   serve->add_option("--api-key", flags->keys, "asked of every client; may be given several times");
   serve->add_option("--memory", flags->memory_mb, "MB for all open models together")
       ->check(CLI::Range(int64_t{64}, int64_t{1} << 30));

@@ -22,6 +22,10 @@ struct ApiContext {
   std::function<void(std::function<void()>)> prepare;
   // Back on the server's loop.
   std::function<void(std::function<void()>)> post;
+  // On the loop after so many seconds; loop's thread only.
+  std::function<void(double, std::function<void()>)> after;
+  // Streams that have no end of their own end when the server is to stop.
+  std::function<bool()> stopping;
   std::string version;
   LiveRequests live;
 

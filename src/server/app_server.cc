@@ -1,11 +1,14 @@
 #include "server/app_server.h"
 
+#include <atomic>
+
 #include <boost/asio/post.hpp>
 #include <boost/asio/thread_pool.hpp>
 
 #include "server/api_context.h"
 #include "server/models_api.h"
 #include "server/openai_chat.h"
+#include "server/runs_routes.h"
 
 namespace aha {
 namespace {
@@ -44,11 +47,19 @@ class Server : public AppServer {
     context_.prepare = [this](std::function<void()> work) {
       boost::asio::post(workers_, std::move(work));
     };
+    context_.after = [this](double seconds, std::function<void()> work) {
+      http_->After(seconds, std::move(work));
+    };
+    context_.stopping = [this] { return stopping_.load(); };
     context_.version = options_.version;
     const Result<std::shared_ptr<ServedModel>> model = host_->Acquire("");
     if (!model.ok()) return model.status();
     AddModelsApi(router_, context_);
     AddOpenAiChat(router_, context_);
+    runs_ = std::make_unique<RunsApi>(RunsApiOptions{.runs = options_.models.runs,
+                                                     .recipes = options_.recipes,
+                                                     .program = options_.trainer});
+    AddRunsRoutes(router_, context_, *runs_);
     return OkStatus();
   }
 
@@ -56,8 +67,12 @@ class Server : public AppServer {
     http_->Run();
     host_ = nullptr;  // the last events go to nobody
     workers_.join();
+    runs_ = nullptr;  // runs in the making write a checkpoint and end
   }
-  void Stop() override { http_->Stop(options_.stop_grace_s); }
+  void Stop() override {
+    stopping_ = true;
+    http_->Stop(options_.stop_grace_s);
+  }
   std::string address() const override {
     const std::string host = http_->host();
     return fmt::format("http://{}:{}",
@@ -83,6 +98,8 @@ class Server : public AppServer {
   std::unique_ptr<HttpServer> http_;
   boost::asio::thread_pool workers_;
   std::unique_ptr<ModelHost> host_;
+  std::unique_ptr<RunsApi> runs_;
+  std::atomic<bool> stopping_ = false;
 };
 
 }  // namespace

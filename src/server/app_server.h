@@ -23,6 +23,8 @@ struct AppOptions {
   std::vector<std::string> api_keys;
   std::string version;
   std::string program;  // this binary, which trains
+  std::filesystem::path trainer;               // this binary's file; empty: no runs are started
+  std::vector<std::filesystem::path> recipes;  // folders of what may be started
   double stop_grace_s = 20;
 };
 

@@ -38,6 +38,11 @@ inline constexpr int kWaitingRequests = 1024;  // of all users together, before 
 inline constexpr int kUserRequests = 256;      // of one user, before 429
 inline constexpr int kRetryAfterSeconds = 2;
 
+// --- training runs ---
+inline constexpr size_t kSettings = 64;  // `set` of one run that is started
+inline constexpr size_t kSettingBytes = 4096;
+inline constexpr int kMetricLines = 2000;  // of one answer
+
 // --- memory of what was answered ---
 inline constexpr int kStoredResponses = 1000;  // of /v1/responses, the oldest goes first
 inline constexpr int kTurnMemorySeconds = 600;

@@ -218,7 +218,7 @@ class Reinforcement : public StageRunner {
     for (size_t i = 0; i < s.logprobs.size(); ++i) {
       const std::span<const int32_t> id(&s.sequence.ids[prompt + i], 1);
       bytes.push_back(parts_.tokenizer->Decode(id, /*skip_special=*/true).size());
-      logprobs.push_back(std::round(double{s.logprobs[i]} * 1000) / 1000);
+      logprobs.push_back(std::round(double{s.logprobs[i]} * 1000) / 1000 + 0.0);  // no "-0.0"
     }
     return {{"text", s.text},
             {"thought", std::string(reply.thought)},

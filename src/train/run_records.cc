@@ -100,7 +100,7 @@ Json ReadSample(const Json& sample) {
               {"reward", NumberAt(sample, "reward")},
               {"why", TextAt(sample, "why")},
               {"advantage", NumberAt(sample, "advantage")},
-              {"tokens", NumberAt(sample, "tokens")},
+              {"tokens", static_cast<int64_t>(NumberAt(sample, "tokens"))},
               {"truncated", TruthAt(sample, "truncated", false)},
               {"trained", TruthAt(sample, "trained", true)}};
   AddTokens(sample, text, &out);
@@ -359,8 +359,9 @@ std::vector<RecipeFile> ListRecipes(const fs::path& folder) {
   return out;
 }
 
-Status CheckRecipe(const fs::path& path, std::span<const std::string> set) {
-  return aha::ReadRecipe(path, set).status();
+Result<Json> RecipeTree(const fs::path& path, std::span<const std::string> set) {
+  AHA_ASSIGN_OR_RETURN(Recipe recipe, aha::ReadRecipe(path, set));
+  return std::move(recipe.source);
 }
 
 }  // namespace aha

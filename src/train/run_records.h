@@ -128,8 +128,9 @@ struct RecipeFile {
 };
 // The recipes in `folder`, by name.
 std::vector<RecipeFile> ListRecipes(const std::filesystem::path& folder);
-// Whether such a run could be begun, as far as the recipe alone says.
-Status CheckRecipe(const std::filesystem::path& path, std::span<const std::string> set);
+// The recipe as such a run would have it. Error: it could not be begun, as far as the recipe alone
+// says; the key or value is named.
+Result<Json> RecipeTree(const std::filesystem::path& path, std::span<const std::string> set);
 
 }  // namespace aha
 

@@ -195,8 +195,8 @@ TEST_F(RunRecordsTest, Recipes) {
   EXPECT_EQ(all[1].about, "Two lines\nabout it.");
   EXPECT_EQ(all[1].tree["kind"], "rl");
   const fs::path parity = fs::path(AHA_SOURCE_DIR) / "recipes/parity.toml";
-  EXPECT_TRUE(CheckRecipe(parity, std::vector<std::string>{"rl.steps=3"}).ok());
-  EXPECT_THAT(CheckRecipe(parity, std::vector<std::string>{"rl.step=3"}).message(),
+  EXPECT_EQ(RecipeTree(parity, std::vector<std::string>{"rl.steps=3"}).value()["rl"]["steps"], 3);
+  EXPECT_THAT(RecipeTree(parity, std::vector<std::string>{"rl.step=3"}).status().message(),
               HasSubstr("steps"));
 }
 
