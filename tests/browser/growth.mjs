@@ -139,6 +139,18 @@ async function problem(page) {
   assert.match(decodeURIComponent(link), /model=runs\/grown\//);
 }
 
+// What other clients than this page follow a run by.
+async function events(page) {
+  const response = await fetch(`${page.address}/api/runs/grown/events?from=50`, {headers: {Accept: 'text/event-stream'}});
+  const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
+  let text = '';
+  while (!text.includes('"status"')) text += (await reader.read()).value;
+  await reader.cancel();
+  const all = text.trim().split('\n\n').map(event => JSON.parse(event.replace(/^data: /, '')));
+  assert.deepEqual(all.filter(event => event.type === 'metrics').map(event => [event.index, event.line.total_step]), [[50, 51], [51, 52]]);
+  assert.equal(all.at(-1).status, 'finished');
+}
+
 async function stopAndResume(page) {
   await page.goto(`${page.base}/#/growth/new?recipe=parity`);
   await page.getByLabel('Name of the run').fill('long');
@@ -211,11 +223,12 @@ let failed = false;
 try {
   const page = await (await browser.newContext({viewport: {width: 1440, height: 900}, colorScheme: 'light'})).newPage();
   page.base = base;
+  page.address = address;
   page.setDefaultTimeout(30_000);
   const wrong = [];
   page.on('pageerror', error => wrong.push(error.message));
   page.on('console', message => message.type() === 'error' && !/status of 4/.test(message.text()) && wrong.push(message.text()));
-  for (const test of [emptyThenStarted, curves, groups, problem, stopAndResume, textStaysText]) {
+  for (const test of [emptyThenStarted, curves, groups, problem, events, stopAndResume, textStaysText]) {
     await test(page);
     console.log(`ok ${test.name}`);
   }
