@@ -57,6 +57,7 @@ const options = {
   entryPoints: [
     {in: 'src/main.tsx', out: 'app'},
     {in: 'src/styles/app.css', out: 'app'},
+    {in: 'src/growth/growth.css', out: 'growth'},
   ],
   outdir: out,
   bundle: true,

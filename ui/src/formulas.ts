@@ -1,19 +1,10 @@
 // KaTeX, as a lazy chunk. katex.render builds elements and sets their styles through the object model, which the page's
 // Content-Security-Policy allows; the same styles in HTML text would be dropped.
 import katex from 'katex';
+import {loadStyle} from './lazy';
 
 export interface Formulas {
   draw(block: HTMLElement): void;
-}
-
-let sheet: HTMLLinkElement | null = null;
-
-function loadStyle(): void {
-  if (sheet) return;
-  sheet = document.createElement('link');
-  sheet.rel = 'stylesheet';
-  sheet.href = '/katex.css';
-  document.head.append(sheet);
 }
 
 function drawOne(element: HTMLElement): void {
@@ -39,7 +30,7 @@ function drawOne(element: HTMLElement): void {
 
 export const formulas: Formulas = {
   draw(block) {
-    loadStyle();
+    loadStyle('/katex.css').catch(() => {});
     for (const element of block.querySelectorAll<HTMLElement>('.math:not(.math-drawn, .math-source)')) drawOne(element);
   },
 };

@@ -1,5 +1,5 @@
 // A view whose code loads when it is first shown.
-import type {ComponentChildren, ComponentType} from 'preact';
+import type {ComponentType} from 'preact';
 import {useEffect, useState} from 'preact/hooks';
 import {Spinner, Trouble} from './components/controls';
 
@@ -25,6 +25,24 @@ export function lazy<Props extends object>(load: () => Promise<ComponentType<Pro
   };
 }
 
-export function Suspense({children}: {children: ComponentChildren}) {
-  return <>{children}</>;
+const sheets = new Map<string, Promise<void>>();
+
+// Loads a style sheet of this server, once; what waits for it is then laid out right from the beginning.
+export function loadStyle(href: string): Promise<void> {
+  const known = sheets.get(href);
+  if (known) return known;
+  const loading = new Promise<void>((resolve, reject) => {
+    const link = document.createElement('link');
+    link.rel = 'stylesheet';
+    link.href = href;
+    link.onload = () => resolve();
+    link.onerror = () => {
+      link.remove();
+      sheets.delete(href);
+      reject(new Error(`${href} did not load`));
+    };
+    document.head.append(link);
+  });
+  sheets.set(href, loading);
+  return loading;
 }

@@ -1,9 +1,11 @@
 // The page: gates first, then the list of conversations beside the view that the address names.
 import {render} from 'preact';
-import {lazy, Suspense} from './lazy';
+import {useEffect} from 'preact/hooks';
+import {lazy, loadStyle} from './lazy';
 import {gate} from './api';
 import {Gate} from './components/Gates';
 import {Spinner} from './components/controls';
+import {Header} from './components/Header';
 import {Sidebar} from './components/Sidebar';
 import {Toast} from './components/Toast';
 import {listenToKeys} from './keys';
@@ -13,12 +15,27 @@ import './theme';
 import {ChatView} from './views/ChatView';
 
 const CompareView = lazy(() => import('./views/CompareView').then(module => module.CompareView));
-const GrowthView = lazy(() => import('./growth/GrowthView').then(module => module.GrowthView));
+const GrowthView = lazy(async () => {
+  const [module] = await Promise.all([import('./growth/GrowthView'), loadStyle('/growth.css')]);
+  return module.GrowthView;
+});
+
+function Growth() {
+  useEffect(() => {
+    document.title = 'Growth - aha';
+  }, []);
+  return (
+    <main class="main">
+      <Header><h1 class="header-title">Growth</h1></Header>
+      <div class="growth-frame"><GrowthView /></div>
+    </main>
+  );
+}
 
 function View() {
   const {parts} = route.value;
-  if (parts[0] === 'growth') return <Suspense><GrowthView parts={parts.slice(1)} query={route.value.query} /></Suspense>;
-  if (parts[0] === 'compare') return <Suspense><CompareView query={route.value.query} /></Suspense>;
+  if (parts[0] === 'growth') return <Growth />;
+  if (parts[0] === 'compare') return <CompareView query={route.value.query} />;
   return <ChatView />;
 }
 

@@ -10,7 +10,6 @@ const folder = path.join(path.dirname(fileURLToPath(import.meta.url)), '../src/g
 async function load(name) {
   const {outputFiles} = await esbuild.build({
     entryPoints: [path.join(folder, name)], bundle: true, write: false, format: 'esm', jsx: 'automatic', jsxImportSource: 'preact',
-    preserveSymlinks: true,
   });
   return import(`data:text/javascript;base64,${Buffer.from(outputFiles[0].contents).toString('base64')}`);
 }
