@@ -9,6 +9,7 @@ root=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 export AHA_MODELS="${AHA_MODELS:-$root/models}"
 
 setup_packages
+setup_ui
 setup_build release
 if [ ! -x "$root/build/release/aha" ]; then
   say "Building build/release/aha (the first time takes a few minutes)"

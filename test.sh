@@ -16,6 +16,7 @@ case "${1:-}" in
 esac
 
 setup_packages
+setup_ui
 setup_build "$preset"
 say "Building build/$preset"
 cmake --build "$root/build/$preset" >&2

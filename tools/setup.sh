@@ -1,5 +1,5 @@
 # Sourced by run.sh and test.sh: installs missing Debian packages and configures a build folder.
-# Defines: say, setup_packages, setup_build PRESET. Needs $root.
+# Defines: say, setup_packages, setup_ui, setup_build PRESET. Needs $root.
 
 say() { printf '\033[2m%s\033[0m\n' "$*" >&2; }
 
@@ -19,6 +19,37 @@ setup_packages() {
       apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
   fi
   mkdir -p "$root/build" && touch "$stamp"
+}
+
+# Gets what the web app is bundled with: Node.js where there is none, and the npm packages that ui/package-lock.json
+# names. When they cannot be had the build goes on without the web app.
+setup_ui() {
+  local stamp failed="$root/build/.ui-failed" sudo=()
+  stamp="$root/ui/node_modules/.aha-$(cksum < "$root/ui/package-lock.json" | cut -d' ' -f1)"
+  [ -e "$stamp" ] && return
+  # A registry that did not answer is asked again after an hour, not at every start.
+  if [ -n "$(find "$failed" -mmin -60 2>/dev/null)" ]; then
+    say "This build has no web app: the npm packages could not be had (remove build/.ui-failed to try again now)"
+    return
+  fi
+  if ! command -v npm >/dev/null; then
+    [ "$(id -u)" = 0 ] || sudo=(sudo)
+    say "Installing Node.js, which bundles the web app: nodejs npm"
+    { "${sudo[@]}" apt-get update -qq &&
+      "${sudo[@]}" env DEBIAN_FRONTEND=noninteractive \
+        apt-get install -y -qq --no-install-recommends nodejs npm; } >/dev/null || true
+  fi
+  say "Getting the web app's npm packages"
+  if command -v npm >/dev/null &&
+      (cd "$root/ui" && npm ci --omit=dev --no-audit --no-fund --loglevel=error --fetch-retries=1 \
+        --fetch-timeout=60000 >&2); then
+    touch "$stamp"
+    rm -f "$failed" "$root"/build/*/ui/ui_files.cc
+  else
+    mkdir -p "$root/build" && touch "$failed"
+    printf '\n*** The npm packages could not be had: this build will have NO WEB APP. Everything else works.\n' >&2
+    printf '*** Run this again where the npm registry can be reached.\n\n' >&2
+  fi
 }
 
 # Configures build/PRESET unless it stands already; CMake itself sees later changes.
