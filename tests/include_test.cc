@@ -24,6 +24,7 @@ const std::map<std::string, std::set<std::string>>& Table() {
       {"ops", {"kernels", "tensor", "base"}},
       {"weights", {"tensor", "base"}},
       {"tokenizer", {"base"}},
+      {"grammar", {"tokenizer", "base"}},
       {"chat", {"tokenizer", "base"}},
       {"model", {"ops", "weights", "tensor", "base"}},
       {"engine", {"model", "ops", "tensor", "base"}},

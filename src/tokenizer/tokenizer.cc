@@ -262,6 +262,10 @@ bool Tokenizer::IsSpecial(int32_t id) const {
   return added != nullptr && added->special;
 }
 
+bool Tokenizer::IsAdded(int32_t id) const {
+  return id >= 0 && id < vocab_size() && impl_->added_by_id[static_cast<size_t>(id)] != nullptr;
+}
+
 int32_t Tokenizer::vocab_size() const { return static_cast<int32_t>(impl_->added_by_id.size()); }
 std::string Tokenizer::ToJson() const { return WriteTokenizerJson(impl_->spec); }
 Result<VocabularySource> Tokenizer::ToVocabulary() const { return VocabularyFromSpec(impl_->spec); }

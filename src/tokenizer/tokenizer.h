@@ -76,6 +76,8 @@ class Tokenizer {
   std::optional<int32_t> IdOf(
       std::string_view token) const;  // exact token text, added ones included
   bool IsSpecial(int32_t id) const;
+  // An added token, special or not (<think>, tool tags): its text is not spelled by merges.
+  bool IsAdded(int32_t id) const;
   // Ids 0..size-1; holes decode to nothing. May be smaller than the model's embedding rows.
   int32_t vocab_size() const;
   // tokenizer.json text that transformers loads and that gives the same ids.

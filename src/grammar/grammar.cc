@@ -1,0 +1,33 @@
+#include "grammar/grammar.h"
+
+#include "grammar/automaton.h"
+#include "grammar/gbnf.h"
+#include "grammar/machine.h"
+
+namespace aha {
+namespace {
+
+Result<std::shared_ptr<const grammar::Automaton>> Compile(const grammar::Syntax& syntax,
+                                                          int32_t root, int32_t most_depth) {
+  grammar::CompileLimits limits;
+  limits.most_depth = most_depth;
+  AHA_ASSIGN_OR_RETURN(grammar::Automaton automaton,
+                       grammar::CompileAutomaton(syntax, root, limits));
+  auto shared = std::make_shared<const grammar::Automaton>(std::move(automaton));
+  const grammar::Machine machine(shared, 1);
+  if (machine.start() == grammar::Machine::kDead) {
+    return ResourceExhausted("rule {} has too many alternatives that are open at one time",
+                             shared->rule(root).name);
+  }
+  return shared;
+}
+
+}  // namespace
+
+Result<Grammar> Grammar::FromGbnf(std::string_view text) {
+  AHA_ASSIGN_OR_RETURN(const grammar::GbnfGrammar parsed, grammar::ParseGbnf(text));
+  AHA_ASSIGN_OR_RETURN(auto automaton, Compile(parsed.syntax, parsed.root, 10'000));
+  return Grammar(std::move(automaton));
+}
+
+}  // namespace aha
