@@ -106,7 +106,7 @@ async function api(request, url, response) {
     encrypted = true;
     return reply(response, 204);
   }
-  if (what === 'runs' || what === 'recipes') return runRoute(what, reply, response);
+  if (what === 'runs' || what === 'recipes') return runRoute(what, id, reply, response);
   if (locked) throw new Refusal(423, 'The conversations wait for their passphrase.');
   if (what === 'conversations') return conversationRoute(method, id, verb, url, body, response);
   if (what === 'export') return reply(response, 200, library.export(null));

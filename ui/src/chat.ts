@@ -3,7 +3,7 @@
 import {batch, signal, type Signal} from '@preact/signals';
 import {ApiError, fetchJson} from './api';
 import {
-  defaultModel, loadConversation, loadConversations, nextSettings, noteConversation, path, sayError, spoken,
+  conversations, defaultModel, loadConversation, loadConversations, nextSettings, noteConversation, path, sayError, spoken,
 } from './store';
 import {newestLeaf, pathTo} from './tree';
 import {liveTurn, watchTurn, type LiveTurn} from './turns';
@@ -212,10 +212,17 @@ export class Chat {
         status: 'streaming', turn: started.turn,
       }));
       this.leaf.value = id;
-      if (!this.title.value && content) this.title.value = content.slice(0, 60);
+      if (!this.title.value && content) this.nameAfter(content);
       this.follow(id, started.turn, Date.now());
     });
     spoken.value = 'The model is answering.';
+  }
+
+  // Until the server's own title arrives, the list shows the question.
+  private nameAfter(question: string): void {
+    this.title.value = question.trim().split('\n')[0]!.slice(0, 60);
+    const item = this.incognito ? undefined : conversations.value.find(item => item.id === this.id);
+    if (item) noteConversation({...item, title: this.title.value});
   }
 
   private localId(): string {

@@ -26,7 +26,7 @@ function Growth() {
   }, []);
   return (
     <main class="main">
-      <Header><h1 class="header-title">Growth</h1></Header>
+      <Header bare><span class="header-title">Growth</span></Header>
       <div class="growth-frame"><GrowthView /></div>
     </main>
   );

@@ -20,7 +20,7 @@ export function LibraryMenu() {
   const [icon, label] = kThemes[theme.value];
   return (
     <>
-      <Popover label="Menu" button={<Icon name="settings" />} align="end">
+      <Popover label="Menu" button={<Icon name="more" />} align="end">
         {close => {
           const show = (what: Open) => () => {
             close();
@@ -40,7 +40,7 @@ export function LibraryMenu() {
               {status.value && !status.value.encrypted &&
                 <MenuItem icon="lock" onClick={show('encrypt')}>Encrypt conversations</MenuItem>}
               <MenuItem icon="trash" danger onClick={show('delete')}>Delete all conversations</MenuItem>
-              <MenuItem icon="more" onClick={show('keys')}>Keyboard</MenuItem>
+              <MenuItem icon="menu" onClick={show('keys')}>Keyboard</MenuItem>
               <MenuItem icon="chat" onClick={show('about')}>About this machine</MenuItem>
             </div>
           );

@@ -42,7 +42,7 @@ export function LiveAnswer({chat, message, live}: {chat: Chat; message: Message;
                       seconds={thoughtSeconds(live)} tokens={first.thoughtTokens} />}
       {!many && first?.answer && <Markdown text={first.answer} streaming />}
       <div class="message-tools live-tools">
-        <Button kind="plain" icon="stop" disabled={live.stopping.value}
+        <Button class="stop" icon="stop" disabled={live.stopping.value}
                 onClick={() => stopTurn(live).catch(sayError)}>Stop</Button>
         {thinking && (
           <Button kind="primary" icon="forward" disabled={live.thoughtEnding.value}

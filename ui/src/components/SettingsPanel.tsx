@@ -72,10 +72,10 @@ export function SettingsPanel({settings, save, close}: Props) {
                          onText={text => setTexts({...texts, [field.key]: text})} />
           ))}
           <label>
-            <span>Answers are the same when</span>
+            <span>Answers agree when</span>
             <select class="field" value={verify} onChange={event => setVerify(event.currentTarget.value as 'majority' | 'math')}>
-              <option value="majority">their text is the same</option>
-              <option value="math">they are equal as mathematics</option>
+              <option value="majority">the text is the same</option>
+              <option value="math">equal as mathematics</option>
             </select>
           </label>
         </div>
@@ -97,7 +97,7 @@ function NumberInput({field, text, onText}: {field: NumberField; text: string; o
   return (
     <label>
       <span>{field.label}</span>
-      <input class="field" inputMode="decimal" value={text} placeholder="the model's own" aria-invalid={trouble !== null}
+      <input class="field" inputMode="decimal" value={text} placeholder={field.key === 'samples' ? '1' : "the model's own"} aria-invalid={trouble !== null}
              onInput={event => onText(event.currentTarget.value)} />
       <span class={`hint ${trouble ? 'warn' : ''}`}>{trouble ?? field.hint}</span>
     </label>

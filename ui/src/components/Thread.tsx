@@ -18,6 +18,7 @@ export function Thread({chat}: {chat: Chat}) {
   const [following, setFollowing] = useState(true);
   const follows = useRef(true);
   const lastTop = useRef(0);
+  const heightBefore = useRef(0);
 
   const toEnd = (smooth = false) => {
     const element = scroller.current!;
@@ -41,11 +42,19 @@ export function Thread({chat}: {chat: Chat}) {
 
   useEffect(() => {
     const observer = new IntersectionObserver(entries => {
-      if (entries.some(entry => entry.isIntersecting)) setShown(now => now + kWindow);
+      if (!entries.some(entry => entry.isIntersecting)) return;
+      heightBefore.current = scroller.current!.scrollHeight;
+      setShown(now => now + kWindow);
     }, {root: scroller.current, rootMargin: '600px'});
     if (top.current) observer.observe(top.current);
     return () => observer.disconnect();
-  }, [shown < path.length]);
+  }, [shown, path.length]);
+  // The browser keeps a reader's place when something is added above, but not at the very top.
+  useLayoutEffect(() => {
+    const element = scroller.current!;
+    if (heightBefore.current > 0 && element.scrollTop < 1) element.scrollTop = element.scrollHeight - heightBefore.current;
+    heightBefore.current = 0;
+  }, [shown]);
 
   const onScroll = () => {
     const {scrollTop, scrollHeight, clientHeight} = scroller.current!;
@@ -57,10 +66,15 @@ export function Thread({chat}: {chat: Chat}) {
     if (following !== follows.current) setFollowing(follows.current);
   };
 
+  // What a reader opens in a finished thread grows downwards, away from what they look at.
+  const rest = () => {
+    if (chat.streaming() === null) follows.current = false;
+  };
+
   const refused = chat.refused.value;
   return (
     <div class="thread-frame">
-      <div class="thread" ref={scroller} onScroll={onScroll} tabIndex={-1}>
+      <div class="thread" ref={scroller} onScroll={onScroll} onPointerDown={rest} onKeyDown={rest} tabIndex={-1}>
         <div class="thread-column" ref={content}>
           {shown < path.length && <div ref={top} class="thread-earlier">Earlier messages</div>}
           {path.slice(-shown).map(message => message.role === 'user' ?

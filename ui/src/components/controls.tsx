@@ -29,11 +29,12 @@ interface ButtonProps {
   disabled?: boolean;
   type?: 'button' | 'submit';
   label?: string;
+  class?: string;
 }
 
-export function Button({children, onClick, kind = 'plain', icon, disabled, type = 'button', label}: ButtonProps) {
+export function Button({children, onClick, kind = 'plain', icon, disabled, type = 'button', label, class: extra}: ButtonProps) {
   return (
-    <button type={type} class={`button ${kind}`} onClick={onClick} disabled={disabled} aria-label={label}>
+    <button type={type} class={`button ${kind} ${extra ?? ''}`} onClick={onClick} disabled={disabled} aria-label={label}>
       {icon && <Icon name={icon} />}
       {children}
     </button>

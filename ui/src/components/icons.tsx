@@ -34,7 +34,7 @@ export type IconName = keyof typeof kPaths;
 
 export function Icon({name}: {name: IconName}) {
   return (
-    <svg class="icon" viewBox="0 0 24 24" aria-hidden="true" focusable="false">
+    <svg class={`icon icon-${name}`} viewBox="0 0 24 24" aria-hidden="true" focusable="false">
       <path d={kPaths[name]} />
     </svg>
   );
