@@ -9,6 +9,7 @@
 #include "server/models_api.h"
 #include "server/openai_chat.h"
 #include "server/runs_routes.h"
+#include "server/ui_routes.h"
 
 namespace aha {
 namespace {
@@ -54,6 +55,7 @@ class Server : public AppServer {
     context_.version = options_.version;
     const Result<std::shared_ptr<ServedModel>> model = host_->Acquire("");
     if (!model.ok()) return model.status();
+    AddUiRoutes(router_);
     AddModelsApi(router_, context_);
     AddOpenAiChat(router_, context_);
     runs_ = std::make_unique<RunsApi>(RunsApiOptions{.runs = options_.models.runs,

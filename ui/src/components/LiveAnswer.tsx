@@ -34,7 +34,7 @@ export function LiveAnswer({chat, message, live}: {chat: Chat; message: Message;
   return (
     <article class="message assistant" aria-label={`Answer of ${message.model ?? 'the model'}, being written`}
              aria-busy="true" data-id={message.id} data-status="streaming">
-      {samples.length === 0 && <Spinner label={waitingFor(live)} />}
+      {(samples.length === 0 || (!many && !first?.thought && !first?.answer)) && <Spinner label={waitingFor(live)} />}
       {many && samples.length > 0 && <SampleProgress samples={samples} total={wanted} />}
       {many && live.vote.value && <VoteView vote={live.vote.value} />}
       {!many && first?.thought &&

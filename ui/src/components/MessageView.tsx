@@ -119,7 +119,7 @@ function FinishedAnswer({chat, message}: {chat: Chat; message: Message}) {
       {message.content && <Markdown text={message.content} />}
       {message.notice && <p class="notice">{message.notice}</p>}
       {message.status === 'stopped' && <p class="notice">You stopped this answer.</p>}
-      {message.finish_reason === 'length' && <p class="notice">The answer reached its token limit.</p>}
+      {message.finish_reason === 'length' && !message.notice && <p class="notice">The answer reached its token limit.</p>}
       {message.status === 'failed' &&
         <Trouble text={failure ?? 'This answer was not finished.'} retry={busy ? undefined : again} />}
       {!message.content && !thought && !message.vote && message.status === 'done' &&
