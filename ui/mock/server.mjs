@@ -4,7 +4,7 @@
 //   /long N       an answer of N words          /slow         a token every 60 ms rather than 4
 //   /fail         the turn ends with an error   /endless      a thought that goes on until it is ended
 // Environment: AHA_MOCK_KEY (asks for that key), AHA_MOCK_LOCKED (the store waits for its passphrase "open sesame"),
-// AHA_MOCK_MODELS (a JSON list of further model names).
+// AHA_MOCK_MODELS (a JSON list of further model names), AHA_MOCK_RUNS (a real server's address, whose runs are shown).
 import http from 'node:http';
 import fs from 'node:fs';
 import path from 'node:path';
@@ -106,7 +106,7 @@ async function api(request, url, response) {
     encrypted = true;
     return reply(response, 204);
   }
-  if (what === 'runs' || what === 'recipes') return runRoute(what, id, reply, response);
+  if (what === 'runs' || what === 'recipes') return runRoute(what, id, reply, request, body, response);
   if (locked) throw new Refusal(423, 'The conversations wait for their passphrase.');
   if (what === 'conversations') return conversationRoute(method, id, verb, url, body, response);
   if (what === 'export') return reply(response, 200, library.export(null));
