@@ -1,10 +1,12 @@
 // Runs the browser tests against AHA_URL, or against the mock: node tests/browser/run.mjs [NAME…]
+import {accessTests} from './access_tests.mjs';
 import {chatTests} from './chat_tests.mjs';
 import {gateTests} from './gate_tests.mjs';
+import {growthTests} from './growth_tests.mjs';
 import {api, launch, startMock} from './harness.mjs';
 import {hostileTests} from './hostile_tests.mjs';
 
-const tests = {...chatTests, ...gateTests, ...hostileTests};
+const tests = {...chatTests, ...gateTests, ...hostileTests, ...accessTests, ...growthTests};
 const wanted = process.argv.slice(2);
 for (const name of wanted) {
   if (!tests[name]) throw new Error(`there is no test ${name}; there are ${Object.keys(tests).join(', ')}`);

@@ -26,7 +26,7 @@ function Growth() {
   }, []);
   return (
     <main class="main">
-      <Header bare><span class="header-title">Growth</span></Header>
+      <Header bare><span class="spacer" /></Header>
       <div class="growth-frame"><GrowthView /></div>
     </main>
   );

@@ -104,9 +104,11 @@ function ThinkControl({chat}: {chat: Chat}) {
   const model = modelById(chat.modelId());
   if (model?.thinking === 'none') return null;
   const index = budgetIndex(settings);
+  const limited = settings.think_budget == null ? 'Think' : `Think ≤ ${count(settings.think_budget)}`;
+  const shown = settings.thinking === false ? 'No thought' : limited;
   return (
-    <Popover label={`Thought: ${budgetText(settings)}`} class="chip" side="up"
-             button={<><Icon name="thought" /><span>{settings.thinking === false ? 'No thought' : settings.think_budget == null ? 'Think' : `Think ≤ ${count(settings.think_budget)}`}</span></>}>
+    <Popover label={shown === 'Think' ? 'Think: no limit' : shown} class="chip" side="up"
+             button={<><Icon name="thought" /><span>{shown}</span></>}>
       {() => (
         <label class="slider">
           <span class="slider-head"><span>Thought</span><output>{budgetText(settings)}</output></span>
