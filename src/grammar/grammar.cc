@@ -3,9 +3,14 @@
 #include "grammar/automaton.h"
 #include "grammar/gbnf.h"
 #include "grammar/machine.h"
+#include "grammar/schema.h"
 
 namespace aha {
 namespace {
+
+// Rules below each other: one or two for each bracket, so what is written can be read by parsers
+// that stop at 128 of them.
+constexpr int32_t kJsonDepth = 126;
 
 Result<std::shared_ptr<const grammar::Automaton>> Compile(const grammar::Syntax& syntax,
                                                           int32_t root, int32_t most_depth) {
@@ -28,6 +33,18 @@ Result<Grammar> Grammar::FromGbnf(std::string_view text) {
   AHA_ASSIGN_OR_RETURN(const grammar::GbnfGrammar parsed, grammar::ParseGbnf(text));
   AHA_ASSIGN_OR_RETURN(auto automaton, Compile(parsed.syntax, parsed.root, 10'000));
   return Grammar(std::move(automaton));
+}
+
+Result<Grammar> Grammar::FromJsonSchema(const Json& schema) {
+  AHA_ASSIGN_OR_RETURN(const grammar::SchemaGrammar parsed, grammar::ParseSchema(schema));
+  AHA_ASSIGN_OR_RETURN(auto automaton, Compile(parsed.syntax, parsed.root, kJsonDepth));
+  return Grammar(std::move(automaton));
+}
+
+Grammar Grammar::JsonObject() {
+  Result<Grammar> made = FromJsonSchema(Json{{"type", "object"}});
+  CHECK(made.ok(), made.status().message());
+  return std::move(made).value();
 }
 
 }  // namespace aha
