@@ -7,8 +7,14 @@ import {mathExtensions} from './math_syntax';
 const settling = new Marked({gfm: true, breaks: false, extensions: mathExtensions(false)});
 const final = new Marked({gfm: true, breaks: false, extensions: mathExtensions(true)});
 
+// What is nested too deeply for the lexer is one paragraph of plain text.
 export function lex(text: string, complete: boolean): Token[] {
-  return (complete ? final : settling).lexer(text);
+  try {
+    return (complete ? final : settling).lexer(text);
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error;
+    return [{type: 'paragraph', raw: text, text, tokens: [{type: 'text', raw: text, text}]}];
+  }
 }
 
 // What turns tokens into HTML with `renderer`.

@@ -63,8 +63,21 @@ function purify(): Purify {
   return purifier;
 }
 
-// Tokens to elements that are safe to show.
+// Tokens to elements that are safe to show. What is nested too deeply for the parser stands as the text it is.
 export function renderTokens(tokens: Token[]): DocumentFragment {
+  try {
+    return sanitized(tokens);
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error;
+    const fragment = document.createDocumentFragment();
+    const paragraph = document.createElement('p');
+    paragraph.textContent = tokens.map(token => token.raw).join('');
+    fragment.append(paragraph);
+    return fragment;
+  }
+}
+
+function sanitized(tokens: Token[]): DocumentFragment {
   return purify().sanitize(parse(tokens), {
     ALLOWED_TAGS: kTags,
     ALLOWED_ATTR: kAttributes,

@@ -2,10 +2,13 @@
 import type {TokenizerAndRendererExtension} from 'marked';
 import {escapeHtml} from './escape';
 
+// An inline formula is no longer than this: a text full of openings without ends must not be searched to its end for each.
+const kLongest = 2000;
+
 // The index after the brace that closes the one at `open`, or -1.
 export function closingBrace(text: string, open: number): number {
   let depth = 0;
-  for (let i = open; i < text.length; ++i) {
+  for (let i = open; i < text.length && i < kLongest; ++i) {
     const c = text[i];
     if (c === '\\') ++i;
     else if (c === '{') ++depth;
@@ -22,12 +25,13 @@ function html(tex: string, display: boolean): string {
 
 function between(open: string, close: string, text: string): string | null {
   if (!text.startsWith(open)) return null;
-  const end = text.indexOf(close, open.length);
-  return end < 0 ? null : text.slice(0, end + close.length);
+  const near = text.slice(0, kLongest);
+  const end = near.indexOf(close, open.length);
+  return end < 0 ? null : near.slice(0, end + close.length);
 }
 
 // Money is no formula: what follows the opening $ and stands before the closing one is no space, and no digit follows.
-const kInlineDollar = /^\$(?!\s|\$)((?:\\[^\n]|[^\\$\n])+?)(?<!\s)\$(?![\d$])/;
+const kInlineDollar = /^\$(?!\s|\$)((?:\\[^\n]|[^\\$\n]){1,1000}?)(?<!\s)\$(?![\d$])/;
 
 function inlineMath(src: string): {raw: string; tex: string; display: boolean} | null {
   const display = between('$$', '$$', src) ?? between('\\[', '\\]', src);

@@ -1,5 +1,7 @@
 // A module of src/, bundled for node.
 import * as esbuild from 'esbuild';
+import fs from 'node:fs';
+import os from 'node:os';
 import path from 'node:path';
 import {fileURLToPath} from 'node:url';
 
@@ -10,5 +12,7 @@ export async function load(name) {
     entryPoints: [path.join(src, name)], bundle: true, write: false, format: 'esm', platform: 'browser', jsx: 'automatic',
     jsxImportSource: 'preact',
   });
-  return import(`data:text/javascript;base64,${Buffer.from(outputFiles[0].contents).toString('base64')}`);
+  const file = path.join(fs.mkdtempSync(path.join(os.tmpdir(), 'aha-ui-')), 'module.mjs');
+  fs.writeFileSync(file, outputFiles[0].contents);
+  return import(file);
 }

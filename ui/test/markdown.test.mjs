@@ -99,3 +99,13 @@ test('a finished block is not rendered again while the next is written', () => {
   assert.equal(root.children[0], first);
   assert.equal(first.firstChild, paragraph);
 });
+
+test('openings without ends do not hold the page up', () => {
+  for (const piece of ['\\(', '$', '$$', '\\[ ', '\\boxed{', '$a ', '[', '![', '*a ', '**', '_a ', '`', '~~', '<a ', '<!--', '> ', '- ', '|a', '\n|a|\n|-|', '&', '\\', '(', '[a](', '```\n', '1. ']) {
+    const text = piece.repeat(Math.floor(20_000 / piece.length));
+    const began = performance.now();
+    render(text);
+    const ms = performance.now() - began;
+    assert.ok(ms < 3000, `${JSON.stringify(piece)} took ${Math.round(ms)} ms`);
+  }
+});
