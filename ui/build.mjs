@@ -26,6 +26,19 @@ function copyKatex() {
   }
 }
 
+// What the bundle holds of others, each under its own licence, as that asks for.
+function writeLicences() {
+  const names = ['preact', '@preact/signals', '@preact/signals-core', 'marked', 'dompurify', 'katex', 'highlight.js', 'uplot'];
+  const texts = names.map(name => {
+    const folder = path.join(here, 'node_modules', name);
+    const file = fs.readdirSync(folder).find(entry => /^licen[cs]e/i.test(entry));
+    const {version, license} = JSON.parse(fs.readFileSync(path.join(folder, 'package.json'), 'utf8'));
+    const text = file ? fs.readFileSync(path.join(folder, file), 'utf8').trim() : license;
+    return `${name} ${version}\n${'='.repeat(name.length + version.length + 1)}\n\n${text}\n`;
+  });
+  fs.writeFileSync(path.join(out, 'licenses.txt'), texts.join('\n\n'));
+}
+
 function files(folder, prefix = '') {
   return fs.readdirSync(folder, {withFileTypes: true}).flatMap(
       entry => entry.isDirectory() ? files(path.join(folder, entry.name), `${prefix}${entry.name}/`) :
@@ -52,6 +65,7 @@ for (const name of ['index.html', 'icon.svg']) {
   fs.copyFileSync(path.join(here, 'src', name), path.join(out, name));
 }
 copyKatex();
+writeLicences();
 const options = {
   absWorkingDir: here,
   entryPoints: [

@@ -7,7 +7,7 @@ import zlib from 'node:zlib';
 
 const kMimes = {
   '.html': 'text/html; charset=utf-8', '.js': 'text/javascript; charset=utf-8', '.css': 'text/css; charset=utf-8',
-  '.svg': 'image/svg+xml', '.woff2': 'font/woff2',
+  '.svg': 'image/svg+xml', '.woff2': 'font/woff2', '.txt': 'text/plain; charset=utf-8',
 };
 const [dist, out] = process.argv.slice(2);
 

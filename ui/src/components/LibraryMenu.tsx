@@ -114,7 +114,8 @@ function About({close}: {close: () => void}) {
   return (
     <Dialog title="About this machine" onClose={close} class="small">
       <dl class="facts">{facts.map(([name, value]) => <div key={name}><dt>{name}</dt><dd>{value}</dd></div>)}</dl>
-      <p class="hint">Everything runs here. This page speaks with its own server and with nothing else.</p>
+      <p class="hint">Everything runs here. This page speaks with its own server and with nothing else. It is made
+        with the work of <a href="/licenses.txt" target="_blank" rel="noopener">others</a>.</p>
     </Dialog>
   );
 }
