@@ -231,7 +231,7 @@ async function lettingGoOfTheEnd({browser, url, mock}) {
   if (!mock) return 'only with the mock: it writes slowly enough to scroll meanwhile';
   const {page, close} = await start(browser, url, {height: 500});
   await ask(page, '/plain /long 1500');
-  await page.waitForFunction(() => document.querySelector('.thread').scrollHeight > 1200);
+  await page.waitForFunction(() => (document.querySelector('.thread')?.scrollHeight ?? 0) > 1200);
   const atEnd = () => page.locator('.thread').evaluate(element => element.scrollHeight - element.scrollTop - element.clientHeight);
   assert.ok(await atEnd() < 60, 'the end is followed');
   await page.locator('.thread').hover();

@@ -42,8 +42,8 @@ export function Thread({chat}: {chat: Chat}) {
 
   useEffect(() => {
     const observer = new IntersectionObserver(entries => {
-      if (!entries.some(entry => entry.isIntersecting)) return;
-      heightBefore.current = scroller.current!.scrollHeight;
+      if (!scroller.current || !entries.some(entry => entry.isIntersecting)) return;
+      heightBefore.current = scroller.current.scrollHeight;
       setShown(now => now + kWindow);
     }, {root: scroller.current, rootMargin: '600px'});
     if (top.current) observer.observe(top.current);
@@ -57,7 +57,9 @@ export function Thread({chat}: {chat: Chat}) {
   }, [shown]);
 
   const onScroll = () => {
-    const {scrollTop, scrollHeight, clientHeight} = scroller.current!;
+    // The browser may tell of a scroll after the thread has gone.
+    if (!scroller.current) return;
+    const {scrollTop, scrollHeight, clientHeight} = scroller.current;
     const atEnd = scrollHeight - scrollTop - clientHeight < kNear;
     // Only a scroll upwards lets go; a thread that grew under its reader does not.
     if (atEnd) follows.current = true;
