@@ -33,7 +33,7 @@ const std::map<std::string, std::set<std::string>>& Table() {
       {"train",
        {"engine", "model", "ops", "kernels", "envs", "library", "chat", "tokenizer", "weights", "tensor", "base"}},
       {"server",
-       {"train", "library", "engine", "model", "ops", "kernels", "chat", "tokenizer", "tensor",
+       {"train", "library", "grammar", "engine", "model", "ops", "kernels", "chat", "tokenizer", "tensor",
         "base"}},
       {"cli",
        {"server", "train", "envs", "library", "engine", "model", "ops", "kernels", "weights", "tokenizer", "chat", "tensor",

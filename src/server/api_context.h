@@ -16,6 +16,8 @@
 
 namespace aha {
 
+class ConversationStore;
+
 struct ApiContext {
   ModelHost* host = nullptr;
   // Work that may wait (files, big prompts, SQLite), on a thread of its own.
@@ -26,6 +28,7 @@ struct ApiContext {
   std::function<void(double, std::function<void()>)> after;
   // Streams that have no end of their own end when the server is to stop.
   std::function<bool()> stopping;
+  ConversationStore* store = nullptr;
   std::string version;
   LiveRequests live;
 

@@ -58,9 +58,8 @@ class Server : public AppServer {
     AddUiRoutes(router_);
     AddModelsApi(router_, context_);
     AddOpenAiChat(router_, context_);
-    runs_ = std::make_unique<RunsApi>(RunsApiOptions{.runs = options_.models.runs,
-                                                     .recipes = options_.recipes,
-                                                     .program = options_.trainer});
+    runs_ = std::make_unique<RunsApi>(RunsApiOptions{
+        .runs = options_.models.runs, .recipes = options_.recipes, .program = options_.trainer});
     AddRunsRoutes(router_, context_, *runs_);
     return OkStatus();
   }

@@ -22,7 +22,7 @@ struct AppOptions {
   std::filesystem::path data;  // conversations, keys; made if it is not there
   std::vector<std::string> api_keys;
   std::string version;
-  std::string program;  // this binary, which trains
+  std::string program;                         // this binary, which trains
   std::filesystem::path trainer;               // this binary's file; empty: no runs are started
   std::vector<std::filesystem::path> recipes;  // folders of what may be started
   double stop_grace_s = 20;

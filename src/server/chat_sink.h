@@ -44,6 +44,7 @@ class ChatSink : public GenerationSink {
   const std::vector<SampleResult>& results() const { return results_; }
   Usage usage() const;
   const ServedModel& model() const { return *model_; }
+  const std::shared_ptr<ServedModel>& shared_model() const { return model_; }
   // {token, bytes, logprob, top_logprobs} of a list of tokens, thoughts or the rest.
   Json LogprobsJson(const std::vector<GeneratedToken>& tokens, bool thought) const;
 

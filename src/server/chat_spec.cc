@@ -72,7 +72,7 @@ ApiResult<PreparedChat> PrepareChat(const ChatSpec& spec, ModelHost& host, const
   for (const PromptPiece& piece : prompt->pieces) {
     if (piece.trusted) trusted += piece.text;
   }
-  g.opened = out.opened = ThoughtParser::OpenedByPrompt(trusted, {});
+  g.opened = ThoughtParser::OpenedByPrompt(trusted, {});
   g.split_thought = true;
   g.sampling = spec.sampling.Resolve(text.defaults);
   for (const auto& [id, bias] : g.sampling.logit_bias) {
@@ -85,11 +85,26 @@ ApiResult<PreparedChat> PrepareChat(const ChatSpec& spec, ModelHost& host, const
   g.stop_ids = text.stop_ids;
   g.stop = spec.stop;
   g.think_budget = spec.think_budget;
+  if (spec.format != ChatSpec::Format::kText) {
+    ModelGrammars& grammars = *(*model)->grammars;
+    ModelGrammars::Compiled compiled =
+        spec.format == ChatSpec::Format::kJsonObject   ? grammars.JsonObject()
+        : spec.format == ChatSpec::Format::kJsonSchema ? grammars.Schema(spec.schema)
+                                                       : grammars.Gbnf(spec.grammar);
+    if (!compiled.ok()) {
+      return FromStatus(compiled.status(), spec.format == ChatSpec::Format::kGrammar
+                                               ? "grammar"
+                                               : "response_format.json_schema.schema");
+    }
+    g.grammar = *std::move(compiled);
+    if (spec.thinking.value_or(true)) {
+      g.opens_thought = text.tokenizer.IdOf(ThoughtTags().open).value_or(-1);
+    }
+  }
   g.watch_loops = true;
   g.top_logprobs = spec.logprobs ? spec.top_logprobs : 0;
   g.owner = caller.OwnerHash();
   g.cache_salt = caller.OwnerHash();
-  out.messages = spec.messages;
   return out;
 }
 

@@ -58,15 +58,14 @@ struct ChatSpec {
   std::string grammar;
   bool prefix = false;          // the last message is the beginning of the answer
   bool thought_closed = false;  // of a prefix with a thought: the thought is whole
+  bool vote = false;            // n samples, of which the answer most agree on is the answer
+  bool verify_math = false;     // of a vote: answers that are equal numbers are one
   bool receipt = false;
   std::string user_id;
 };
 
 struct PreparedChat {
   GenerationSpec generation;
-  bool opened = false;
-  // The conversation with this answer in it, as the next turn will show it: what to warm.
-  Json messages;
 };
 
 // On a thread that may wait: opens the model, renders and encodes. Errors name the field.

@@ -13,6 +13,11 @@ Generation::Generation(uint64_t id, GenerationSpec spec, std::shared_ptr<Generat
                                                       .split_thought = spec_.split_thought,
                                                       .skip_special = spec_.skip_special}));
   }
+  if (spec_.grammar) {
+    constraint_ = std::make_unique<AnswerConstraint>(
+        spec_.grammar, spec_.n, spec_.model->text->model->info().vocab,
+        spec_.split_thought && spec_.opened, spec_.opens_thought);
+  }
 }
 
 Request Generation::MakeRequest() const {
@@ -24,7 +29,9 @@ Request Generation::MakeRequest() const {
   r.stop_ids = spec_.stop_ids;
   r.top_logprobs = spec_.top_logprobs;
   r.prompt_logprobs = spec_.prompt_logprobs;
+  r.constraint = constraint_.get();
   r.owner = spec_.owner;
+  r.cache_salt = spec_.cache_salt;
   return r;
 }
 
@@ -37,11 +44,16 @@ GenerationEvent& Generation::TextEvent(int32_t sample) {
   return events_.back();
 }
 
+void Generation::OnStart(RequestId, int64_t cached_tokens) {
+  events_.push_back({.kind = GenerationEvent::Kind::kStart, .cached_tokens = cached_tokens});
+}
+
 bool Generation::OnToken(const TokenEvent& token) {
   Sample& sample = samples_[static_cast<size_t>(token.sample)];
   const bool before = sample.text.in_thought();
   CompletionDelta delta = sample.text.Push(token.id);
   const bool after = sample.text.in_thought();
+  if (constraint_) constraint_->Pushed(token.sample, token.id, before, after, delta.answer);
   ++output_tokens_;
   GenerationEvent& event = TextEvent(token.sample);
   event.thought += delta.thought;

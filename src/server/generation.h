@@ -12,6 +12,7 @@
 
 #include "chat/completion_text.h"
 #include "engine/engine.h"
+#include "server/answer_constraint.h"
 #include "server/served_model.h"
 
 namespace aha {
@@ -31,8 +32,10 @@ struct GenerationSpec {
   bool watch_loops = false;   // end a thought that goes in circles
   int32_t top_logprobs = 0;
   bool prompt_logprobs = false;
-  uint64_t owner = 0;       // fair shares, limits
-  uint64_t cache_salt = 0;  // who may share prompt pages
+  std::shared_ptr<TokenGrammar> grammar = nullptr;  // of the answer; null: it is free
+  int32_t opens_thought = -1;  // with a grammar: a token that may come first nevertheless
+  uint64_t owner = 0;          // fair shares, limits
+  uint64_t cache_salt = 0;     // who may share prompt pages
 };
 
 struct GeneratedToken {
@@ -72,6 +75,7 @@ class Generation : public RequestListener {
   Generation(uint64_t id, GenerationSpec spec, std::shared_ptr<GenerationSink> sink);
 
   // Engine's thread only, all of it.
+  void OnStart(RequestId, int64_t cached_tokens) override;
   bool OnToken(const TokenEvent& event) override;
   void OnPromptLogprob(RequestId, int64_t position, float logprob,
                        std::span<const TokenLogprob> top) override;
@@ -110,6 +114,7 @@ class Generation : public RequestListener {
   std::shared_ptr<GenerationSink> sink_;
   RequestId request_ = 0;
   std::vector<Sample> samples_;
+  std::unique_ptr<AnswerConstraint> constraint_;
   int32_t unfinished_;
   int64_t output_tokens_ = 0;
   FinishReason finish_reason_ = FinishReason::kNone;

@@ -31,6 +31,7 @@ inline constexpr int kSamples = 128;       // n, and samples of a vote
 inline constexpr int kPromptBatch = 2048;  // prompts of one completions request
 inline constexpr int kTopLogprobs = 20;
 inline constexpr int64_t kMaxTokens = int64_t{1} << 20;
+inline constexpr size_t kKnownGrammars = 64;        // kept compiled, of one model
 inline constexpr size_t kGrammarBytes = 256 << 10;  // of a grammar or schema
 
 // --- queue ---

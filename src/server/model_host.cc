@@ -32,7 +32,8 @@ std::vector<int32_t> CloseThoughtIds(const Tokenizer& tokenizer) {
 }
 
 int64_t BytesPerCacheRow(const ModelInfo& info) {
-  return info.layers * (info.kv.k_width() + info.kv.v_width()) * static_cast<int64_t>(sizeof(float));
+  return info.layers * (info.kv.k_width() + info.kv.v_width()) *
+         static_cast<int64_t>(sizeof(float));
 }
 
 int64_t FileBytes(const fs::path& path) {
@@ -146,6 +147,7 @@ Result<std::shared_ptr<ServedModel>> ModelHost::Open(const std::string& id, cons
                                                     .max_context = context,
                                                     .prefill_chunk = options_.prefill_chunk,
                                                     .prefix_cache = options_.prefix_cache}));
+  out->grammars = std::make_unique<ModelGrammars>(out->text->tokenizer, out->text->stop_ids);
   out->close_thought = CloseThoughtIds(out->text->tokenizer);
   return out;
 }
@@ -180,6 +182,12 @@ std::vector<std::string> ModelHost::Loaded() const {
   std::vector<std::string> ids;
   for (const auto& [path, entry] : models_) ids.push_back(entry.model->id);
   return ids;
+}
+
+std::string ModelHost::default_model() const {
+  const Result<fs::path> path = ResolveModel(options_.default_model);
+  if (!path.ok()) return options_.default_model;
+  return path->extension() == ".gguf" ? path->stem().string() : path->filename().string();
 }
 
 void ModelHost::CloseIdle() {
@@ -326,6 +334,7 @@ bool ModelHost::StepAll() {
   Nobody nobody;
   Request request;
   request.prompt = std::move(warm.prompt);
+  request.cache_salt = warm.cache_salt;
   const Result<RequestId> id = warm.model->engine->Submit(std::move(request), &nobody);
   while (id.ok() && !nobody.done) {
     {

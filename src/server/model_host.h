@@ -60,6 +60,8 @@ class ModelHost {
   void Warm(std::shared_ptr<ServedModel> model, std::vector<int32_t> prompt, uint64_t cache_salt);
 
   std::vector<std::string> Loaded() const;
+  // The id of the model that "" is.
+  std::string default_model() const;
   const ModelHostOptions& options() const { return options_; }
   Metrics& metrics() { return metrics_; }
   int active() const;  // generations not finished

@@ -5,8 +5,10 @@
 #include "server/chat_messages.h"
 #include "server/chat_sink.h"
 #include "server/limits.h"
+#include "server/next_turn.h"
 #include "server/random_id.h"
 #include "server/request_fields.h"
+#include "server/vote.h"
 
 namespace aha {
 namespace {
@@ -44,7 +46,7 @@ class ChatCompletion : public ChatSink {
         context_(context),
         owner_(std::move(owner)),
         exchange_(std::move(exchange)),
-        began_(static_cast<size_t>(spec.n)) {
+        cache_salt_(prepared.generation.cache_salt) {
     head_.model = prepared.generation.model->id;
     head_.fingerprint = "aha-" + context.version;
   }
@@ -97,7 +99,14 @@ class ChatCompletion : public ChatSink {
     for (const SampleResult& result : results()) {
       if (result.reason == FinishReason::kError) return Fail();
     }
+    Warm();
     if (style_.stream) {
+      if (spec_.vote) {
+        Json chunk = head_.ToJson("chat.completion.chunk");
+        chunk["choices"] = Json::array();
+        chunk["aha"] = Vote().ToJson();
+        Event(chunk);
+      }
       if (style_.include_usage) {
         Json last = head_.ToJson("chat.completion.chunk");
         last["choices"] = Json::array();
@@ -109,9 +118,41 @@ class ChatCompletion : public ChatSink {
     }
     Json out = head_.ToJson("chat.completion");
     out["choices"] = Json::array();
-    for (size_t i = 0; i < results().size(); ++i) out["choices"].push_back(Choice(i));
+    if (spec_.vote) {
+      const VoteResult vote = Vote();
+      out["choices"].push_back(Choice(vote.chosen()));
+      out["choices"][0]["index"] = 0;
+      out["aha"] = vote.ToJson();
+    } else {
+      for (size_t i = 0; i < results().size(); ++i) out["choices"].push_back(Choice(i));
+    }
     out["usage"] = usage().ToJson();
     exchange_->Send(JsonResponse(out));
+  }
+
+  // The answer without its thought is what the next turn's prompt holds.
+  void Warm() {
+    const SampleResult& result = results()[spec_.vote ? Vote().chosen() : 0];
+    if (result.thought_tokens == 0 || result.reason != FinishReason::kStop || spec_.prefix) return;
+    NextTurn next{.model = shared_model(),
+                  .messages = spec_.messages,
+                  .tools = spec_.tools,
+                  .template_extra = spec_.template_extra,
+                  .cache_salt = cache_salt_};
+    next.messages.push_back(
+        {{"role", "assistant"}, {"content", result.answer}, {"reasoning_content", result.thought}});
+    WarmNextTurn(context_, std::move(next));
+  }
+
+  VoteResult Vote() const {
+    std::vector<VoteSample> samples;
+    for (const SampleResult& r : results()) {
+      samples.push_back({.thought = r.thought,
+                         .content = r.answer,
+                         .finish_reason = FinishName(r.reason, false),
+                         .tokens = static_cast<int64_t>(r.tokens.size())});
+    }
+    return TallyVotes(samples, spec_.verify_math);
   }
 
   Json Choice(size_t i) const {
@@ -162,7 +203,7 @@ class ChatCompletion : public ChatSink {
   std::string owner_;
   std::shared_ptr<Exchange> exchange_;
   ResponseHead head_;
-  std::vector<bool> began_;
+  uint64_t cache_salt_;
 };
 
 struct ParsedRequest {
@@ -261,6 +302,19 @@ ApiResult<ChatSpec> ParseOpenAiChat(const Json& body) {
   f.Read("thinking_token_budget", &spec.think_budget, 0, limits::kMaxTokens);
   f.Read("reasoning_budget_tokens", &spec.think_budget, -1, limits::kMaxTokens);
   f.Read("receipt", &spec.receipt);
+  if (const Json* vote = f.Find("aha")) {
+    if (!vote->is_object()) return BadField("aha", "aha must be an object");
+    RequestFields v(*vote, "aha.");
+    std::string verify;
+    v.Read("samples", &spec.n, 1, limits::kSamples);
+    v.Read("verify", &verify, 32);
+    if (v.failed()) return v.error();
+    if (!verify.empty() && verify != "majority" && verify != "math") {
+      return BadField("aha.verify", "aha.verify is '{}': majority and math are possible", verify);
+    }
+    spec.vote = true;
+    spec.verify_math = verify == "math";
+  }
   f.Read("user", &spec.user_id, 512);
   f.Read("user_id", &spec.user_id, 512);
   std::string effort;

@@ -10,6 +10,7 @@
 #include "engine/engine.h"
 #include "library/library.h"
 #include "ops/context.h"
+#include "server/model_grammars.h"
 
 namespace aha {
 
@@ -18,6 +19,7 @@ struct ServedModel {
   std::filesystem::path path;
   int64_t memory_bytes = 0;  // weights and a full cache
   std::unique_ptr<TextModel> text;
+  std::unique_ptr<ModelGrammars> grammars;
   // Engine's thread only.
   std::unique_ptr<ops::Context> cx;
   std::unique_ptr<Engine> engine;
