@@ -1,11 +1,23 @@
 #include "chat/completion_text.h"
 
+#include <optional>
 #include <utility>
 
 namespace aha {
+namespace {
+
+std::vector<int32_t> IdsOf(const Tokenizer& tokenizer, const std::vector<std::string>& tokens) {
+  std::vector<int32_t> ids;
+  for (const std::string& token : tokens) {
+    if (const std::optional<int32_t> id = tokenizer.IdOf(token)) ids.push_back(*id);
+  }
+  return ids;
+}
+
+}  // namespace
 
 CompletionText::CompletionText(const Tokenizer& tokenizer, CompletionOptions options)
-    : decoder_(tokenizer, options.skip_special),
+    : decoder_(tokenizer, options.skip_special, IdsOf(tokenizer, options.visible)),
       stop_(std::move(options.stop)),
       parser_(std::move(options.tags), options.opened),
       split_thought_(options.split_thought) {}

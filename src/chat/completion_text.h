@@ -53,6 +53,8 @@ struct CompletionOptions {
   bool opened = false;        // the prompt ended inside a thought (ThoughtParser::OpenedByPrompt)
   bool split_thought = true;  // false: all text is answer, and tags are text
   bool skip_special = true;   // special tokens give no text
+  // Texts of special tokens that give text nevertheless (ToolCallFormat::visible).
+  std::vector<std::string> visible = {};
 };
 
 class CompletionText {

@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "tokenizer/tokenizer.h"
 
 namespace aha {
@@ -53,7 +55,10 @@ std::string TakeComplete(std::string* pending, bool at_end) {
 }  // namespace
 
 std::string StreamDecoder::Push(int32_t id) {
-  if (skip_special_ && tokenizer_.IsSpecial(id)) return {};
+  if (skip_special_ && tokenizer_.IsSpecial(id) &&
+      std::ranges::find(visible_, id) == visible_.end()) {
+    return {};
+  }
   pending_ += tokenizer_.TokenBytes(id);
   return TakeComplete(&pending_, /*at_end=*/false);
 }

@@ -94,8 +94,10 @@ class Tokenizer {
 // Feeds ids one at a time and gives back text that never ends inside a UTF-8 character.
 class StreamDecoder {
  public:
-  explicit StreamDecoder(const Tokenizer& tokenizer, bool skip_special = true)
-      : tokenizer_(tokenizer), skip_special_(skip_special) {}
+  // `visible`: special tokens that give text nevertheless.
+  explicit StreamDecoder(const Tokenizer& tokenizer, bool skip_special = true,
+                         std::vector<int32_t> visible = {})
+      : tokenizer_(tokenizer), skip_special_(skip_special), visible_(std::move(visible)) {}
   // The text that became complete with `id`; invalid bytes become U+FFFD as Python's 'replace'
   // does.
   std::string Push(int32_t id);
@@ -105,6 +107,7 @@ class StreamDecoder {
  private:
   const Tokenizer& tokenizer_;
   bool skip_special_;
+  std::vector<int32_t> visible_;
   std::string pending_;
 };
 
