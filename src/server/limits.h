@@ -44,6 +44,13 @@ inline constexpr size_t kSettings = 64;  // `set` of one run that is started
 inline constexpr size_t kSettingBytes = 4096;
 inline constexpr int kMetricLines = 2000;  // of one answer
 
+// --- conversations ---
+inline constexpr size_t kTitleBytes = 1000;
+inline constexpr size_t kModelNameBytes = 1024;
+inline constexpr size_t kSearchBytes = 1000;
+inline constexpr int kConversationPage = 200;  // conversations of one answer
+inline constexpr size_t kPassphraseBytes = 1024;
+
 // --- memory of what was answered ---
 inline constexpr int kStoredResponses = 1000;  // of /v1/responses, the oldest goes first
 inline constexpr int kTurnMemorySeconds = 600;
