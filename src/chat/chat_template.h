@@ -17,6 +17,7 @@
 
 #include "base/json.h"
 #include "base/status.h"
+#include "chat/thought_parser.h"
 #include "tokenizer/tokenizer.h"
 
 namespace aha {
@@ -45,6 +46,10 @@ struct RenderOptions {
   bool continue_final_message = false;
   std::string date;  // what strftime_now sees, "YYYY-MM-DD"; empty = today
 };
+
+// Whether the prompt ends inside a thought. Only the template can open one, not a user who writes
+// the tag.
+bool OpenedByTemplate(const Prompt& prompt, const ThoughtTags& tags);
 
 class ChatTemplate {
  public:

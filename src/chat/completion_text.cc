@@ -19,7 +19,7 @@ std::vector<int32_t> IdsOf(const Tokenizer& tokenizer, const std::vector<std::st
 CompletionText::CompletionText(const Tokenizer& tokenizer, CompletionOptions options)
     : decoder_(tokenizer, options.skip_special, IdsOf(tokenizer, options.visible)),
       stop_(std::move(options.stop)),
-      parser_(std::move(options.tags), options.opened),
+      parser_(std::move(options.tags), options.opened, options.midway),
       split_thought_(options.split_thought) {}
 
 CompletionDelta CompletionText::Split(std::string_view text) {

@@ -51,6 +51,7 @@ struct CompletionOptions {
   std::vector<std::string> stop;
   ThoughtTags tags;
   bool opened = false;        // the prompt ended inside a thought (ThoughtParser::OpenedByPrompt)
+  bool midway = false;        // it goes on in the middle of the thought, or of the answer
   bool split_thought = true;  // false: all text is answer, and tags are text
   bool skip_special = true;   // special tokens give no text
   // Texts of special tokens that give text nevertheless (ToolCallFormat::visible).

@@ -25,8 +25,10 @@ size_t SpacesBegin(std::string_view text) {
 
 }  // namespace
 
-ThoughtParser::ThoughtParser(ThoughtTags tags, bool opened)
-    : tags_(std::move(tags)), state_(opened ? State::kOpened : State::kStart) {}
+ThoughtParser::ThoughtParser(ThoughtTags tags, bool opened, bool midway)
+    : tags_(std::move(tags)),
+      state_(midway ? (opened ? State::kThought : State::kAnswer)
+                    : (opened ? State::kOpened : State::kStart)) {}
 
 bool ThoughtParser::OpenedByPrompt(std::string_view prompt_text, const ThoughtTags& tags) {
   if (tags.open.empty()) return false;

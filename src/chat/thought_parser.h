@@ -27,8 +27,9 @@ struct ThoughtDelta {
 class ThoughtParser {
  public:
   // `opened`: the prompt already ended inside a thought (R1's generation prompt ends in
-  // "<think>\n").
-  explicit ThoughtParser(ThoughtTags tags = {}, bool opened = false);
+  // "<think>\n"). `midway`: in the middle of the thought, or of the answer, so that white space
+  // at the beginning counts and no tag opens a thought.
+  explicit ThoughtParser(ThoughtTags tags = {}, bool opened = false, bool midway = false);
   // True when the last open tag of `prompt_text` has no close tag after it.
   static bool OpenedByPrompt(std::string_view prompt_text, const ThoughtTags& tags);
 

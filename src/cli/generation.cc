@@ -163,12 +163,7 @@ Result<ChatPrompt> RenderChat(const TextModel& text, const Json& messages) {
   AHA_ASSIGN_OR_RETURN(const Prompt prompt, text.chat->Render(messages, {}));
   ChatPrompt out;
   AHA_ASSIGN_OR_RETURN(out.ids, EncodePrompt(text.tokenizer, prompt));
-  // Only the template can open a thought, not a user who writes the tag.
-  std::string trusted;
-  for (const PromptPiece& piece : prompt.pieces) {
-    if (piece.trusted) trusted += piece.text;
-  }
-  out.opened = ThoughtParser::OpenedByPrompt(trusted, {});
+  out.opened = OpenedByTemplate(prompt, {});
   return out;
 }
 

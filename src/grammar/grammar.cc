@@ -41,6 +41,22 @@ Result<Grammar> Grammar::FromJsonSchema(const Json& schema) {
   return Grammar(std::move(automaton));
 }
 
+Result<Grammar> Grammar::FromBranches(std::span<const Branch> branches) {
+  grammar::Syntax syntax;
+  std::vector<grammar::ExprId> choices;
+  for (const Branch& branch : branches) {
+    AHA_ASSIGN_OR_RETURN(const grammar::SchemaGrammar value, grammar::ParseSchema(branch.schema));
+    const int32_t root = value.root + syntax.Append(value.syntax);
+    AHA_RETURN_IF_ERROR(syntax.status());
+    choices.push_back(syntax.Sequence(
+        {syntax.Text(branch.before), syntax.RuleCall(root), syntax.Text(branch.after)}));
+  }
+  const int32_t root = syntax.AddRule("root", syntax.Choice(std::move(choices)));
+  AHA_RETURN_IF_ERROR(syntax.status());
+  AHA_ASSIGN_OR_RETURN(auto automaton, Compile(syntax, root, kJsonDepth));
+  return Grammar(std::move(automaton));
+}
+
 Grammar Grammar::JsonObject() {
   Result<Grammar> made = FromJsonSchema(Json{{"type", "object"}});
   CHECK(made.ok(), made.status().message());

@@ -10,6 +10,8 @@
 #define AHA_GRAMMAR_GRAMMAR_H_
 
 #include <memory>
+#include <span>
+#include <string>
 #include <string_view>
 
 #include "base/json.h"
@@ -28,6 +30,14 @@ class Grammar {
   static Result<Grammar> FromGbnf(std::string_view text);
   // Errors name the keyword that is not supported and its JSON pointer.
   static Result<Grammar> FromJsonSchema(const Json& schema);
+  // One of several texts: what stands before, a value of the schema, what stands behind. Errors as
+  // of FromJsonSchema.
+  struct Branch {
+    std::string before;
+    Json schema;
+    std::string after;
+  };
+  static Result<Grammar> FromBranches(std::span<const Branch> branches);
   // Any JSON object.
   static Grammar JsonObject();
 

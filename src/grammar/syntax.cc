@@ -162,4 +162,22 @@ Status Syntax::status() const {
                            kMostExprs, kMostRules);
 }
 
+int32_t Syntax::Append(const Syntax& other) {
+  const auto exprs = static_cast<ExprId>(exprs_.size());
+  const auto rules = static_cast<int32_t>(rules_.size());
+  full_ = full_ || other.full_ || exprs_.size() + other.exprs_.size() > kMostExprs ||
+          rules_.size() + other.rules_.size() > kMostRules;
+  if (full_) return 0;
+  for (Expr expr : other.exprs_) {
+    if (expr.rule >= 0) expr.rule += rules;
+    for (ExprId& part : expr.parts) part += exprs;
+    exprs_.push_back(std::move(expr));
+  }
+  for (Rule rule : other.rules_) {
+    if (rule.expr >= 0) rule.expr += exprs;
+    rules_.push_back(std::move(rule));
+  }
+  return rules;
+}
+
 }  // namespace aha::grammar

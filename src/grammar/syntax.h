@@ -68,6 +68,9 @@ class Syntax {
   // A rule of that expression.
   int32_t AddRule(std::string name, ExprId expr);
 
+  // All of `other`'s expressions and rules; its rule r is then rule r + the number returned.
+  int32_t Append(const Syntax& other);
+
   const Expr& expr(ExprId id) const { return exprs_[static_cast<size_t>(id)]; }
   const std::vector<Rule>& rules() const { return rules_; }
   // An error once there were too many expressions or rules.

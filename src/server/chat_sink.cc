@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "server/random_id.h"
+
 namespace aha {
 
 Json Usage::ToJson() const {
@@ -25,15 +27,51 @@ const char* FinishName(FinishReason reason, bool calls) {
   }
 }
 
-ChatSink::ChatSink(const GenerationSpec& spec)
-    : model_(spec.model),
-      results_(static_cast<size_t>(spec.n)),
-      prompt_tokens_(static_cast<int64_t>(spec.prompt.size())),
-      unfinished_(spec.n) {}
+Json ToolCall::ToJson() const {
+  return {
+      {"id", id}, {"type", "function"}, {"function", {{"name", name}, {"arguments", arguments}}}};
+}
+
+ChatSink::ChatSink(const PreparedChat& prepared)
+    : model_(prepared.generation.model),
+      results_(static_cast<size_t>(prepared.generation.n)),
+      prompt_tokens_(static_cast<int64_t>(prepared.generation.prompt.size())),
+      unfinished_(prepared.generation.n) {
+  if (!prepared.tools) return;
+  parallel_calls_ = prepared.tools->parallel;
+  for (size_t i = 0; i < results_.size(); ++i) {
+    parsers_.emplace_back(
+        prepared.tools->format,
+        ToolCallOptions{.names = prepared.tools->names,
+                        .id_prefix = RandomId("call_") + "_",
+                        .stream_arguments = prepared.generation.grammar != nullptr});
+  }
+}
+
+// Takes the calls out of the event's answer and tells what is left, and them.
+void ChatSink::AddText(GenerationEvent& event, ToolDelta delta) {
+  SampleResult& sample = results_[static_cast<size_t>(event.sample)];
+  event.answer = std::move(delta.content);
+  if (!parallel_calls_) {
+    std::erase_if(delta.calls, [](const ToolCallDelta& call) { return call.index > 0; });
+    // What a model says between its calls and behind them is of no use then.
+    if (!sample.calls.empty()) event.answer.clear();
+  }
+  for (const ToolCallDelta& call : delta.calls) {
+    sample.calls.resize(std::max(sample.calls.size(), static_cast<size_t>(call.index) + 1));
+    ToolCall& whole = sample.calls[static_cast<size_t>(call.index)];
+    whole.id += call.id;
+    whole.name += call.name;
+    whole.arguments += call.arguments;
+  }
+  sample.answer += event.answer;
+  OnText(event, delta.calls);
+}
 
 void ChatSink::OnEvents(std::vector<GenerationEvent> events) {
   for (GenerationEvent& event : events) {
-    SampleResult& sample = results_[static_cast<size_t>(event.sample)];
+    const auto index = static_cast<size_t>(event.sample);
+    SampleResult& sample = results_[index];
     switch (event.kind) {
       case GenerationEvent::Kind::kStart:
         cached_tokens_ = event.cached_tokens;
@@ -42,14 +80,18 @@ void ChatSink::OnEvents(std::vector<GenerationEvent> events) {
         break;
       case GenerationEvent::Kind::kText:
         sample.thought += event.thought;
-        sample.answer += event.answer;
         for (const GeneratedToken& token : event.tokens) {
           sample.thought_tokens += token.thought ? 1 : 0;
           sample.tokens.push_back(token);
         }
-        OnText(event);
+        AddText(event, parsers_.empty() ? ToolDelta{event.answer, {}}
+                                        : parsers_[index].Push(event.answer));
         break;
       case GenerationEvent::Kind::kFinish:
+        if (!parsers_.empty()) {
+          GenerationEvent rest{.sample = event.sample};
+          AddText(rest, parsers_[index].Finish());
+        }
         sample.reason = event.reason;
         sample.thought_end = event.thought_end;
         sample.stop_string = event.stop_string;

@@ -7,13 +7,20 @@
 #include <string>
 #include <vector>
 
+#include "chat/tool_call_parser.h"
 #include "server/chat_spec.h"
 #include "server/generation.h"
 
 namespace aha {
 
+struct ToolCall {
+  std::string id, name, arguments;  // arguments: JSON text
+  Json ToJson() const;              // OpenAI's
+};
+
 struct SampleResult {
   std::string thought, answer;
+  std::vector<ToolCall> calls;
   std::vector<GeneratedToken> tokens;  // all, the stop id too
   int64_t thought_tokens = 0;
   FinishReason reason = FinishReason::kNone;  // kNone: not finished
@@ -32,12 +39,12 @@ const char* FinishName(FinishReason reason, bool calls);
 
 class ChatSink : public GenerationSink {
  public:
-  explicit ChatSink(const GenerationSpec& spec);
+  explicit ChatSink(const PreparedChat& prepared);
   void OnEvents(std::vector<GenerationEvent> events) final;
 
  protected:
-  // New text of one sample; it is in results() already.
-  virtual void OnText(const GenerationEvent& event) {}
+  // New text of one sample; it is in results() already. `event.answer` is what is no tool call.
+  virtual void OnText(const GenerationEvent& event, const std::vector<ToolCallDelta>& calls) {}
   virtual void OnSampleEnd(int32_t sample) {}
   virtual void OnEnd() = 0;  // after the last sample's end
 
@@ -49,8 +56,12 @@ class ChatSink : public GenerationSink {
   Json LogprobsJson(const std::vector<GeneratedToken>& tokens, bool thought) const;
 
  private:
+  void AddText(GenerationEvent& event, ToolDelta delta);
+
   std::shared_ptr<ServedModel> model_;
   std::vector<SampleResult> results_;
+  std::vector<ToolCallParser> parsers_;  // by sample; empty: there are no tools
+  bool parallel_calls_ = true;
   int64_t prompt_tokens_, cached_tokens_ = 0;
   int32_t unfinished_;
 };

@@ -2,6 +2,7 @@
 
 #include <random>
 
+#include "chat/continue_answer.h"
 #include "server/limits.h"
 
 namespace aha {
@@ -31,6 +32,71 @@ SamplingParams SamplingChoice::Resolve(const GenerationDefaults& d) const {
   return p;
 }
 
+namespace {
+
+ApiResult<ContinuedPrompt> RenderSpec(const ChatSpec& spec, const ServedModel& model) {
+  const ChatTemplate& chat = *model.text->chat;
+  const ThinkingControl& thinking = model.thinking;
+  RenderOptions render{.tools = spec.tool_choice == "none" ? Json(nullptr) : spec.tools};
+  if (spec.thinking) render.extra = *spec.thinking ? thinking.on : thinking.off;
+  render.extra.update(spec.template_extra);
+  Json messages = spec.messages;
+  AnswerBeginning beginning;
+  if (spec.prefix) {
+    const Json& last = messages.back();
+    beginning.content = last["content"].get<std::string>();
+    if (const Json* thought = FindKey(last, "reasoning_content")) {
+      beginning.thought = thought->get<std::string>();
+    }
+    beginning.thought_closed = spec.thought_closed;
+    messages.erase(messages.end() - 1);
+  }
+  Result<ContinuedPrompt> prompt = ContinueAnswer(chat, messages, render, beginning);
+  if (!prompt.ok()) return FromStatus(prompt.status(), "messages");
+  const bool skips = spec.thinking == false && thinking.kind == ThinkingKind::kAlways;
+  if (skips && !spec.prefix) {
+    prompt->prompt.pieces.push_back({thinking.closed, /*trusted=*/true});
+    prompt->in_thought = false;
+  }
+  return *std::move(prompt);
+}
+
+// One of the calls that must be made, as the model's format writes it.
+ModelGrammars::Compiled CallGrammar(const ChatSpec& spec, ServedModel& model) {
+  AHA_ASSIGN_OR_RETURN(const ToolGrammar must,
+                       ToolGrammar::For(model.tools, spec.tools,
+                                        spec.named_tool ? spec.tool_choice : std::string()));
+  std::vector<Grammar::Branch> branches;
+  for (const ToolGrammar::Call& call : must.calls) {
+    branches.push_back({must.begin + call.prefix, call.schema, call.suffix + must.end});
+  }
+  return model.grammars->Branches(branches);
+}
+
+std::optional<ApiError> SetGrammar(const ChatSpec& spec, ServedModel& model, GenerationSpec* g) {
+  const bool must_call = spec.named_tool || spec.tool_choice == "required";
+  if (!must_call && spec.format == ChatSpec::Format::kText) return std::nullopt;
+  ModelGrammars& grammars = *model.grammars;
+  ModelGrammars::Compiled compiled =
+      must_call                                      ? CallGrammar(spec, model)
+      : spec.format == ChatSpec::Format::kJsonObject ? grammars.JsonObject()
+      : spec.format == ChatSpec::Format::kJsonSchema ? grammars.Schema(spec.schema)
+                                                     : grammars.Gbnf(spec.grammar);
+  if (!compiled.ok()) {
+    return FromStatus(compiled.status(), must_call ? "tools"
+                                         : spec.format == ChatSpec::Format::kGrammar
+                                             ? "grammar"
+                                             : "response_format.json_schema.schema");
+  }
+  g->grammar = *std::move(compiled);
+  if (spec.thinking.value_or(true)) {
+    g->opens_thought = model.text->tokenizer.IdOf(ThoughtTags().open).value_or(-1);
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
 ApiResult<PreparedChat> PrepareChat(const ChatSpec& spec, ModelHost& host, const Caller& caller) {
   Result<std::shared_ptr<ServedModel>> model = host.Acquire(spec.model);
   if (!model.ok()) {
@@ -45,12 +111,9 @@ ApiResult<PreparedChat> PrepareChat(const ChatSpec& spec, ModelHost& host, const
   if (!text.chat) {
     return BadField("model", "model '{}' has no chat template; use /v1/completions", (*model)->id);
   }
-  RenderOptions render{.tools = spec.tool_choice == "none" ? Json(nullptr) : spec.tools,
-                       .extra = spec.template_extra,
-                       .continue_final_message = spec.prefix};
-  Result<Prompt> prompt = text.chat->Render(spec.messages, render);
-  if (!prompt.ok()) return FromStatus(prompt.status(), "messages");
-  Result<std::vector<int32_t>> ids = EncodePrompt(text.tokenizer, *prompt);
+  ApiResult<ContinuedPrompt> prompt = RenderSpec(spec, **model);
+  if (!prompt.ok()) return prompt.error();
+  Result<std::vector<int32_t>> ids = EncodePrompt(text.tokenizer, prompt->prompt);
   if (!ids.ok()) return FromStatus(ids.status(), "messages");
 
   PreparedChat out;
@@ -67,12 +130,11 @@ ApiResult<PreparedChat> PrepareChat(const ChatSpec& spec, ModelHost& host, const
                     .code = "context_length_exceeded"};
   }
   g.max_tokens = spec.max_tokens < 0 ? room : std::min(spec.max_tokens, room);
-  // Only the template can open a thought, not a user who writes the tag.
-  std::string trusted;
-  for (const PromptPiece& piece : prompt->pieces) {
-    if (piece.trusted) trusted += piece.text;
-  }
-  g.opened = ThoughtParser::OpenedByPrompt(trusted, {});
+  g.opened = prompt->in_thought;
+  // A beginning that was given goes on as it stands.
+  g.midway =
+      spec.prefix && (g.opened ? FindKey(spec.messages.back(), "reasoning_content") != nullptr
+                               : spec.messages.back()["content"] != "");
   g.split_thought = true;
   g.sampling = spec.sampling.Resolve(text.defaults);
   for (const auto& [id, bias] : g.sampling.logit_bias) {
@@ -85,21 +147,12 @@ ApiResult<PreparedChat> PrepareChat(const ChatSpec& spec, ModelHost& host, const
   g.stop_ids = text.stop_ids;
   g.stop = spec.stop;
   g.think_budget = spec.think_budget;
-  if (spec.format != ChatSpec::Format::kText) {
-    ModelGrammars& grammars = *(*model)->grammars;
-    ModelGrammars::Compiled compiled =
-        spec.format == ChatSpec::Format::kJsonObject   ? grammars.JsonObject()
-        : spec.format == ChatSpec::Format::kJsonSchema ? grammars.Schema(spec.schema)
-                                                       : grammars.Gbnf(spec.grammar);
-    if (!compiled.ok()) {
-      return FromStatus(compiled.status(), spec.format == ChatSpec::Format::kGrammar
-                                               ? "grammar"
-                                               : "response_format.json_schema.schema");
-    }
-    g.grammar = *std::move(compiled);
-    if (spec.thinking.value_or(true)) {
-      g.opens_thought = text.tokenizer.IdOf(ThoughtTags().open).value_or(-1);
-    }
+  if (auto error = SetGrammar(spec, **model, &g)) return *error;
+  if (!spec.tools.is_null() && spec.tool_choice != "none") {
+    Result<std::vector<std::string>> names = ToolNames(spec.tools);
+    if (!names.ok()) return FromStatus(names.status(), "tools");
+    g.visible = (*model)->tools.visible;
+    out.tools = ToolSetup{(*model)->tools, *std::move(names), spec.parallel_tool_calls};
   }
   g.watch_loops = true;
   g.top_logprobs = spec.logprobs ? spec.top_logprobs : 0;

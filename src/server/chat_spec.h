@@ -64,8 +64,16 @@ struct ChatSpec {
   std::string user_id;
 };
 
+// How tool calls are read out of an answer.
+struct ToolSetup {
+  ToolCallFormat format;
+  std::vector<std::string> names;
+  bool parallel = true;  // false: the first call is the only one
+};
+
 struct PreparedChat {
   GenerationSpec generation;
+  std::optional<ToolSetup> tools = {};
 };
 
 // On a thread that may wait: opens the model, renders and encodes. Errors name the field.

@@ -10,8 +10,10 @@ Generation::Generation(uint64_t id, GenerationSpec spec, std::shared_ptr<Generat
     samples_.emplace_back(
         CompletionText(spec_.model->text->tokenizer, {.stop = spec_.stop,
                                                       .opened = spec_.opened,
+                                                      .midway = spec_.midway,
                                                       .split_thought = spec_.split_thought,
-                                                      .skip_special = spec_.skip_special}));
+                                                      .skip_special = spec_.skip_special,
+                                                      .visible = spec_.visible}));
   }
   if (spec_.grammar) {
     constraint_ = std::make_unique<AnswerConstraint>(
@@ -68,6 +70,9 @@ bool Generation::OnToken(const TokenEvent& token) {
     ++sample.thought_tokens;
     if (spec_.think_budget >= 0 && sample.thought_tokens >= spec_.think_budget) {
       CloseThought(token.sample, ThoughtEnd::kBudget);
+    }
+    if (spec_.watch_loops && sample.loop.Push(token.id)) {
+      CloseThought(token.sample, ThoughtEnd::kLoop);
     }
   }
   return !delta.stopped;

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "chat/completion_text.h"
+#include "chat/loop_detector.h"
 #include "engine/engine.h"
 #include "server/answer_constraint.h"
 #include "server/served_model.h"
@@ -26,10 +27,12 @@ struct GenerationSpec {
   std::vector<int32_t> stop_ids;
   std::vector<std::string> stop;
   bool opened = false;         // the prompt ends inside a thought
+  bool midway = false;         // it goes on in the middle of a thought or an answer
   bool split_thought = false;  // chats; false: all text is answer
   bool skip_special = true;
-  int64_t think_budget = -1;  // tokens; -1: none
-  bool watch_loops = false;   // end a thought that goes in circles
+  std::vector<std::string> visible = {};  // special tokens that are text nevertheless
+  int64_t think_budget = -1;              // tokens; -1: none
+  bool watch_loops = false;               // end a thought that goes in circles
   int32_t top_logprobs = 0;
   bool prompt_logprobs = false;
   std::shared_ptr<TokenGrammar> grammar = nullptr;  // of the answer; null: it is free
@@ -103,6 +106,7 @@ class Generation : public RequestListener {
     explicit Sample(CompletionText t) : text(std::move(t)) {}
     CompletionText text;
     int64_t thought_tokens = 0;
+    LoopDetector loop;
     bool closing = false;  // the end of the thought is forced
     ThoughtEnd thought_end = ThoughtEnd::kItself;
   };

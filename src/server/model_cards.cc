@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "chat/thought_parser.h"
+#include "chat/thinking.h"
 #include "library/library.h"
 
 namespace aha {
@@ -23,21 +23,13 @@ std::string StampOf(const fs::path& path) {
   return stamp;
 }
 
-// Whether answers begin with a thought.
-std::string ThinkingOf(const TextModel& text) {
-  if (!text.chat) return "none";
-  const Result<Prompt> prompt =
-      text.chat->Render(Json::array({{{"role", "user"}, {"content", "?"}}}), {});
-  if (!prompt.ok()) return "none";
-  return ThoughtParser::OpenedByPrompt(prompt->text(), {}) ? "always" : "none";
-}
-
 Result<ModelCard> MakeCard(const fs::path& path) {
   AHA_ASSIGN_OR_RETURN(const std::unique_ptr<TextModel> text, OpenTextModel(path));
   const ModelInfo& info = text->model->info();
   ModelCard card;
   card.family = info.family;
-  card.thinking = ThinkingOf(*text);
+  card.thinking =
+      text->chat ? std::string(DetectThinking(*text->chat, text->tokenizer).name()) : "none";
   card.parameters = info.parameters;
   card.file_bytes = static_cast<int64_t>(text->files.weight_bytes());
   card.context = info.max_positions;

@@ -29,6 +29,12 @@ ModelGrammars::Compiled ModelGrammars::Schema(const Json& schema) {
   return Find("schema " + DumpJson(schema), [&] { return Grammar::FromJsonSchema(schema); });
 }
 
+ModelGrammars::Compiled ModelGrammars::Branches(std::span<const Grammar::Branch> branches) {
+  Json key = Json::array();
+  for (const Grammar::Branch& b : branches) key.push_back({b.before, b.schema, b.after});
+  return Find("branches " + DumpJson(key), [&] { return Grammar::FromBranches(branches); });
+}
+
 ModelGrammars::Compiled ModelGrammars::Gbnf(const std::string& text) {
   return Find("gbnf " + text, [&] { return Grammar::FromGbnf(text); });
 }

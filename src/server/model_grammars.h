@@ -25,6 +25,7 @@ class ModelGrammars {
   using Compiled = Result<std::shared_ptr<TokenGrammar>>;
   Compiled JsonObject();
   Compiled Schema(const Json& schema);
+  Compiled Branches(std::span<const Grammar::Branch> branches);
   Compiled Gbnf(const std::string& text);
 
  private:

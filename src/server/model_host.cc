@@ -148,6 +148,10 @@ Result<std::shared_ptr<ServedModel>> ModelHost::Open(const std::string& id, cons
                                                     .prefill_chunk = options_.prefill_chunk,
                                                     .prefix_cache = options_.prefix_cache}));
   out->grammars = std::make_unique<ModelGrammars>(out->text->tokenizer, out->text->stop_ids);
+  if (out->text->chat) {
+    out->thinking = DetectThinking(*out->text->chat, out->text->tokenizer);
+    out->tools = ToolCallFormat::Detect(out->text->chat->source(), out->text->tokenizer);
+  }
   out->close_thought = CloseThoughtIds(out->text->tokenizer);
   return out;
 }

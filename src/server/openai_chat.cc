@@ -40,7 +40,7 @@ class ChatCompletion : public ChatSink {
  public:
   ChatCompletion(const ChatSpec& spec, const OpenAiStyle& style, const PreparedChat& prepared,
                  ApiContext& context, std::string owner, std::shared_ptr<Exchange> exchange)
-      : ChatSink(prepared.generation),
+      : ChatSink(prepared),
         spec_(spec),
         style_(style),
         context_(context),
@@ -66,10 +66,22 @@ class ChatCompletion : public ChatSink {
   }
 
  private:
-  void OnText(const GenerationEvent& event) override {
+  void OnText(const GenerationEvent& event, const std::vector<ToolCallDelta>& calls) override {
     if (!style_.stream) return;
     if (spec_.logprobs || !event.thought.empty()) Delta(event, true);
     if (spec_.logprobs || !event.answer.empty()) Delta(event, false);
+    for (const ToolCallDelta& call : calls) {
+      Json one = {{"index", call.index}};
+      // Clients join what comes twice: id and name stand in a call's first delta only.
+      if (!call.id.empty()) {
+        one["id"] = call.id;
+        one["type"] = "function";
+      }
+      one["function"] = Json::object();
+      if (!call.name.empty()) one["function"]["name"] = call.name;
+      one["function"]["arguments"] = call.arguments;
+      Chunk(event.sample, {{"tool_calls", Json::array({std::move(one)})}});
+    }
   }
 
   void Delta(const GenerationEvent& event, bool thought) {
@@ -91,7 +103,7 @@ class ChatCompletion : public ChatSink {
     if (!style_.stream) return;
     const SampleResult& result = results()[static_cast<size_t>(sample)];
     if (result.reason == FinishReason::kError) return;
-    Chunk(sample, Json::object(), nullptr, FinishName(result.reason, false));
+    Chunk(sample, Json::object(), nullptr, FinishName(result.reason, !result.calls.empty()));
   }
 
   void OnEnd() override {
@@ -133,7 +145,10 @@ class ChatCompletion : public ChatSink {
   // The answer without its thought is what the next turn's prompt holds.
   void Warm() {
     const SampleResult& result = results()[spec_.vote ? Vote().chosen() : 0];
-    if (result.thought_tokens == 0 || result.reason != FinishReason::kStop || spec_.prefix) return;
+    if (result.thought_tokens == 0 || result.reason != FinishReason::kStop || spec_.prefix ||
+        !result.calls.empty()) {
+      return;
+    }
     NextTurn next{.model = shared_model(),
                   .messages = spec_.messages,
                   .tools = spec_.tools,
@@ -161,10 +176,15 @@ class ChatCompletion : public ChatSink {
     if (!result.thought.empty() || result.thought_tokens > 0) {
       message["reasoning_content"] = result.thought;
     }
+    if (!result.calls.empty()) {
+      if (result.answer.empty()) message["content"] = nullptr;
+      message["tool_calls"] = Json::array();
+      for (const ToolCall& call : result.calls) message["tool_calls"].push_back(call.ToJson());
+    }
     Json choice = {{"index", i},
                    {"message", std::move(message)},
                    {"logprobs", nullptr},
-                   {"finish_reason", FinishName(result.reason, false)}};
+                   {"finish_reason", FinishName(result.reason, !result.calls.empty())}};
     if (spec_.logprobs) {
       choice["logprobs"] = {{"content", LogprobsJson(result.tokens, false)},
                             {"reasoning_content", LogprobsJson(result.tokens, true)},

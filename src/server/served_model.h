@@ -7,6 +7,8 @@
 #include <string>
 #include <vector>
 
+#include "chat/thinking.h"
+#include "chat/tool_call_format.h"
 #include "engine/engine.h"
 #include "library/library.h"
 #include "ops/context.h"
@@ -23,6 +25,8 @@ struct ServedModel {
   // Engine's thread only.
   std::unique_ptr<ops::Context> cx;
   std::unique_ptr<Engine> engine;
+  ThinkingControl thinking;
+  ToolCallFormat tools;
   // Ids that end a thought early, with a sentence before the tag where the model can write one.
   std::vector<int32_t> close_thought;
 

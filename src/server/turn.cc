@@ -31,7 +31,7 @@ std::string NoticeOf(const SampleResult& sample) {
 
 Turn::Turn(TurnSpec spec, const PreparedChat& prepared, std::unique_ptr<TurnRecorder> recorder,
            std::function<void(Turn&)> ended)
-    : ChatSink(prepared.generation),
+    : ChatSink(prepared),
       spec_(std::move(spec)),
       recorder_(std::move(recorder)),
       when_ended_(std::move(ended)),
@@ -69,7 +69,7 @@ void Turn::Subscribe(int64_t from, std::shared_ptr<Exchange> exchange) {
   readers_.push_back(std::move(exchange));
 }
 
-void Turn::OnText(const GenerationEvent& event) {
+void Turn::OnText(const GenerationEvent& event, const std::vector<ToolCallDelta>&) {
   if (!started_) {
     started_ = true;
     first_token_s_ = Now();

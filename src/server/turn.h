@@ -53,7 +53,7 @@ class Turn : public ChatSink {
   const std::string& answer() const { return answer_; }
 
  private:
-  void OnText(const GenerationEvent& event) override;
+  void OnText(const GenerationEvent& event, const std::vector<ToolCallDelta>&) override;
   void OnEnd() override;
   void Emit(Json event);
   VoteResult Vote() const;
