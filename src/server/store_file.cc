@@ -170,8 +170,10 @@ Status BringToPresentForm(Database* db, int64_t form) {
   return transaction.Commit();
 }
 
-// Reads only, apart from what SQLite does to finish transactions of an earlier run.
-Status Inspect(Database* db) {
+// What is damaged in the file, or "". Reads only, apart from what SQLite does to finish
+// transactions of an earlier run. An error of the system (no memory, a bad cable) is no damage: the
+// file stays.
+Result<std::string> FindDamage(Database* db) {
   // Exclusive before the first read: then the index of the -wal lives in our memory, and there is
   // no -shm file. temp_store: VACUUM's copy and sorts must not go to files in /tmp.
   AHA_RETURN_IF_ERROR(
@@ -180,8 +182,7 @@ Status Inspect(Database* db) {
   AHA_ASSIGN_OR_RETURN(const int64_t form, Number(db, "PRAGMA user_version"));
   AHA_RETURN_IF_ERROR(CheckForm(db, form));
   AHA_ASSIGN_OR_RETURN(const std::string sound, db->Ask("PRAGMA quick_check(1)"));
-  if (sound != "ok") return IoError("{}: {}", db->path().string(), sound);
-  return OkStatus();
+  return sound == "ok" ? std::string() : sound;
 }
 
 Status Ready(Database* db) {
@@ -202,13 +203,12 @@ Result<std::optional<Database>> TryOpen(const fs::path& path, DatabaseOptions op
   *damage = DamageSeenFromOutside(path);
   if (!damage->empty()) return std::optional<Database>();
   AHA_ASSIGN_OR_RETURN(Database db, Database::Open(path, options));
-  const Status sound = Inspect(&db);
-  if (!sound.ok()) {
+  const Result<std::string> found = FindDamage(&db);
+  if (!found.ok() || !found->empty()) {
     db.LeaveFiles();
-    // quick_check answers in words, other reads by an error code.
-    if (!db.damaged() && sound.code() != StatusCode::kIo) return sound;
-    if (!db.damaged() && sound.message().find("in use") != std::string::npos) return sound;
-    *damage = sound.message();
+    // Damage is told by quick_check in words, by other reads as an error.
+    if (!found.ok() && !db.damaged()) return found.status();
+    *damage = found.ok() ? *found : found.status().message();
     return std::optional<Database>();
   }
   AHA_RETURN_IF_ERROR(Ready(&db));
@@ -232,9 +232,10 @@ Result<StoreFile> OpenStoreFile(const fs::path& folder, DatabaseOptions options)
   if (!db) return IoError("{}: a new database is damaged: {}", path.string(), still);
   return StoreFile{
       std::move(*db),
-      fmt::format("The conversations in {} could not be read ({}). They are kept as {}, and a new "
-                  "store was begun; `sqlite3 FILE .recover` may still read the old one.",
-                  path.string(), damage, aside.string())};
+      fmt::format(
+          "The conversations in {} could not be read ({}). They are kept as {}, and a new "
+          "store, not encrypted, was begun; `sqlite3 FILE .recover` may still read the old one.",
+          path.string(), damage, aside.string())};
 }
 
 }  // namespace aha
