@@ -2,6 +2,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include "server/limits.h"
 
@@ -29,7 +30,7 @@ struct Answered {
 class ConversationApiTest : public testing::Test {
  protected:
   void SetUp() override {
-    folder_ = fs::path(testing::TempDir()) / "aha_conversation_api";
+    folder_ = fs::path(testing::TempDir()) / fmt::format("aha_conversation_api_{}", getpid());
     fs::remove_all(folder_);
     context_.prepare = [](std::function<void()> work) { work(); };
     context_.post = [](std::function<void()> work) { work(); };

@@ -24,9 +24,7 @@ constexpr const char* kCanary = "canary-7Q2xv";
 class ConversationStoreTest : public testing::Test {
  protected:
   void SetUp() override {
-    folder_ =
-        fs::path(testing::TempDir()) /
-        fmt::format("aha_store_{}", testing::UnitTest::GetInstance()->current_test_info()->name());
+    folder_ = fs::path(testing::TempDir()) / fmt::format("aha_store_{}", getpid());
     fs::remove_all(folder_);
     Reopen();
   }
