@@ -5,10 +5,15 @@
 #include <boost/asio/post.hpp>
 #include <boost/asio/thread_pool.hpp>
 
+#include "kernels/machine_limits.h"
 #include "server/api_context.h"
+#include "server/app_routes.h"
+#include "server/conversation_api.h"
+#include "server/conversation_store.h"
 #include "server/models_api.h"
 #include "server/openai_chat.h"
 #include "server/runs_routes.h"
+#include "server/turn_routes.h"
 #include "server/ui_routes.h"
 
 namespace aha {
@@ -31,7 +36,8 @@ const std::vector<std::pair<std::string, std::string>>& CommonHeaders() {
 
 class Server : public AppServer {
  public:
-  explicit Server(AppOptions options) : options_(std::move(options)), workers_(2) {}
+  explicit Server(AppOptions options)
+      : options_(std::move(options)), cards_(options_.models.runs), workers_(2) {}
   ~Server() override { workers_.join(); }
 
   Status Open() {
@@ -61,6 +67,12 @@ class Server : public AppServer {
     runs_ = std::make_unique<RunsApi>(RunsApiOptions{
         .runs = options_.models.runs, .recipes = options_.recipes, .program = options_.trainer});
     AddRunsRoutes(router_, context_, *runs_);
+    AHA_ASSIGN_OR_RETURN(store_, ConversationStore::Open(options_.data / "conversations"));
+    context_.store = store_.get();
+    AddConversationRoutes(router_, context_, *store_);
+    turns_.AddRoutes(router_);
+    MakeFacts();
+    AddAppRoutes(router_, context_, cards_, facts_);
     return OkStatus();
   }
 
@@ -72,7 +84,8 @@ class Server : public AppServer {
   }
   void Stop() override {
     stopping_ = true;
-    http_->Stop(options_.stop_grace_s);
+    // Turns first: what they have is kept before the loop ends.
+    http_->Post([this] { turns_.StopAll([this] { http_->Stop(options_.stop_grace_s); }); });
   }
   std::string address() const override {
     const std::string host = http_->host();
@@ -82,6 +95,16 @@ class Server : public AppServer {
   }
 
  private:
+  void MakeFacts() {
+    facts_.key_required = !options_.api_keys.empty();
+    facts_.cores = options_.models.threads;
+    facts_.code_path = options_.models.backend->description();
+    facts_.can_train = !options_.trainer.empty();
+    ThreadPool pool(options_.models.threads);
+    facts_.read_bytes_per_s =
+        kernels::MeasureMachineLimits(pool, *options_.models.backend, 0.2).read_bytes_per_s;
+  }
+
   void Handle(HttpRequest request, std::shared_ptr<Exchange> exchange) {
     Router::Match match = router_.Find(request.method, request.path);
     if (match.route == nullptr) {
@@ -96,6 +119,10 @@ class Server : public AppServer {
   AppOptions options_;
   ApiContext context_;
   Router router_;
+  Turns turns_{context_};
+  ModelCards cards_;
+  AppFacts facts_;
+  std::unique_ptr<ConversationStore> store_;
   std::unique_ptr<HttpServer> http_;
   boost::asio::thread_pool workers_;
   std::unique_ptr<ModelHost> host_;
