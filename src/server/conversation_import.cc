@@ -14,7 +14,6 @@ namespace aha {
 namespace {
 
 constexpr size_t kIdBytes = 64;
-constexpr size_t kTitleCharacters = 60;
 
 bool IsId(const std::string& text) {
   return !text.empty() && text.size() <= kIdBytes && std::ranges::all_of(text, [](char c) {
@@ -118,7 +117,7 @@ Result<ImportedConversation> ReadConversation(const Json& json) {
   if (!ids.contains(row.leaf)) row.leaf = out.messages.empty() ? "" : out.messages.back().id;
   const auto first = std::ranges::find(out.messages, "user", &MessageRow::role);
   if (row.title.empty() && first != out.messages.end()) {
-    row.title = Headline(first->content, kTitleCharacters);
+    row.title = Headline(first->content, limits::kTitleCharacters);
   }
   return out;
 }

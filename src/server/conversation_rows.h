@@ -61,7 +61,7 @@ class ConversationRows {
                                               int64_t limit);
   Status Insert(const ConversationRow& row);
   Status Update(const ConversationRow& row);
-  // The owner of any conversation of that id exists.
+  // Of whatever owner.
   Result<bool> ConversationExists(const std::string& id);
   Result<bool> MessageExists(const std::string& id);
   // A time for `updated`, after all that the owner has.

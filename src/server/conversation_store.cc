@@ -6,12 +6,12 @@
 #include <vector>
 
 #include "server/conversation_import.h"
+#include "server/limits.h"
 #include "server/random_id.h"
 
 namespace aha {
 namespace {
 
-constexpr size_t kTitleCharacters = 60;
 constexpr int64_t kSearchedAtOnce = 16;  // conversations, before others may use the store
 
 }  // namespace
@@ -187,7 +187,7 @@ Result<Json> ConversationStore::Patch(const std::string& owner, const std::strin
   if (row.title.empty() && fields.contains("title")) {
     AHA_ASSIGN_OR_RETURN(const std::vector<MessageRow> messages, rows_.Messages(id));
     const auto first = std::ranges::find(messages, "user", &MessageRow::role);
-    if (first != messages.end()) row.title = Headline(first->content, kTitleCharacters);
+    if (first != messages.end()) row.title = Headline(first->content, limits::kTitleCharacters);
   }
   Transaction transaction(&db_);
   AHA_RETURN_IF_ERROR(transaction.Begin());
@@ -285,7 +285,7 @@ Result<std::string> ConversationStore::AddMessage(const std::string& owner,
   row.leaf = added.id;
   AHA_ASSIGN_OR_RETURN(row.updated, rows_.NextUpdated(owner));
   if (row.title.empty() && added.role == "user") {
-    row.title = Headline(added.content, kTitleCharacters);
+    row.title = Headline(added.content, limits::kTitleCharacters);
   }
   AHA_RETURN_IF_ERROR(rows_.Update(row));
   AHA_RETURN_IF_ERROR(transaction.Commit());

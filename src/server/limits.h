@@ -46,6 +46,7 @@ inline constexpr int kMetricLines = 2000;  // of one answer
 
 // --- conversations ---
 inline constexpr size_t kTitleBytes = 1000;
+inline constexpr size_t kTitleCharacters = 60;  // of one made from a message
 inline constexpr size_t kModelNameBytes = 1024;
 inline constexpr size_t kSearchBytes = 1000;
 inline constexpr int kConversationPage = 200;  // conversations of one answer
