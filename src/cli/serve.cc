@@ -1,11 +1,16 @@
 // aha serve: the web app and the APIs, on this machine.
+#include <sys/stat.h>
+
 #include <csignal>
 #include <cstdlib>
 #include <thread>
 
+#include "base/files.h"
 #include "cli/command.h"
 #include "cli/session.h"
 #include "server/app_server.h"
+#include "server/gate.h"
+#include "server/random_id.h"
 
 namespace aha::cli {
 namespace {
@@ -20,6 +25,8 @@ struct ServeFlags {
   std::string runs = "runs";
   std::string recipes = "recipes";
   std::vector<std::string> keys;
+  bool make_key = false;
+  std::vector<std::string> host_names;
   int64_t memory_mb = 0;
   double idle_minutes = 10;
 };
@@ -29,6 +36,28 @@ fs::path DataFolder() {
   if (const char* data = std::getenv("XDG_DATA_HOME")) return fs::path(data) / "aha";
   const char* home = std::getenv("HOME");
   return fs::path(home != nullptr ? home : ".") / ".local/share/aha";
+}
+
+// The key that --make-key made, or a new one; said once, kept in DATA/api_key for its owner alone.
+Result<std::string> KeyIn(const fs::path& data) {
+  const fs::path file = data / "api_key";
+  std::error_code error;
+  if (fs::exists(file, error)) {
+    AHA_ASSIGN_OR_RETURN(std::string key, ReadFile(file, 4096));
+    while (!key.empty() && key.back() == '\n') key.pop_back();
+    return key;
+  }
+  fs::create_directories(data, error);
+  if (error) return IoError("{}: {}", data.string(), error.message());
+  fs::permissions(data, fs::perms::owner_all, error);
+  const std::string key = RandomId("aha-");
+  // Private from its first byte on.
+  const mode_t mask = umask(077);
+  const Status written = WriteFileAtomic(file, key + "\n");
+  umask(mask);
+  if (!written.ok()) return written;
+  fmt::print(stderr, "A new key, kept in {}: {}\n", file.string(), key);
+  return key;
 }
 
 Result<AppOptions> OptionsOf(const ServeFlags& flags) {
@@ -52,8 +81,14 @@ Result<AppOptions> OptionsOf(const ServeFlags& flags) {
   o.trainer = fs::read_symlink("/proc/self/exe", error);
   o.recipes = {fs::absolute(flags.recipes)};
   o.api_keys = flags.keys;
+  o.host_names = flags.host_names;
+  if (const char* key = std::getenv("AHA_API_KEY"); key != nullptr && *key != 0) {
+    o.api_keys.emplace_back(key);
+  }
+  if (flags.make_key) {
+    AHA_ASSIGN_OR_RETURN(o.api_keys.emplace_back(), KeyIn(o.data));
+  }
   o.version = AHA_VERSION;
-  o.program = "aha " AHA_VERSION;
   return o;
 }
 
@@ -88,9 +123,16 @@ class StopOnSignal {
 Status RunServe(const ServeFlags& flags) {
   StopOnSignal::Block();
   AHA_ASSIGN_OR_RETURN(AppOptions options, OptionsOf(flags));
+  const std::string host = options.host == "localhost" ? "127.0.0.1" : options.host;
   AHA_ASSIGN_OR_RETURN(const std::unique_ptr<AppServer> server,
                        AppServer::Create(std::move(options)));
   const StopOnSignal stop(*server);
+  if (!IsLoopback(host)) {
+    fmt::print(stderr,
+               "Other machines can reach this server at {}; what they say and hear is not "
+               "encrypted on the way: use it in a network you trust, or behind TLS or ssh -L.\n",
+               host);
+  }
   fmt::print("{}\n", server->address());
   std::fflush(stdout);
   server->Run();
@@ -109,7 +151,11 @@ void AddServe(CLI::App& app, Command* run) {
   serve->add_option("--data", flags->data, "folder of conversations and keys");
   serve->add_option("--runs", flags->runs, "folder of training runs");
   serve->add_option("--recipes", flags->recipes, "folder of recipes that the app may start");
-  serve->add_option("--api-key", flags->keys, "asked of every client; may be given several times");
+  serve->add_option("--api-key", flags->keys,
+                    "asked of every client; may be given several times, or once as AHA_API_KEY");
+  serve->add_flag("--make-key", flags->make_key, "ask for a key that is made and kept in the data");
+  serve->add_option("--host-name", flags->host_names,
+                    "a name that the server is reached by, besides localhost and addresses");
   serve->add_option("--memory", flags->memory_mb, "MB for all open models together")
       ->check(CLI::Range(int64_t{64}, int64_t{1} << 30));
   serve->add_option("--idle", flags->idle_minutes, "minutes until an unused model is closed")

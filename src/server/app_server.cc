@@ -10,6 +10,7 @@
 #include "server/app_routes.h"
 #include "server/conversation_api.h"
 #include "server/conversation_store.h"
+#include "server/gate.h"
 #include "server/models_api.h"
 #include "server/openai_chat.h"
 #include "server/runs_routes.h"
@@ -47,6 +48,9 @@ class Server : public AppServer {
                    [this](HttpRequest request, std::shared_ptr<Exchange> exchange) {
                      Handle(std::move(request), std::move(exchange));
                    }));
+    AHA_ASSIGN_OR_RETURN(gate_, Gate::Create({.host = http_->host(),
+                                              .keys = options_.api_keys,
+                                              .names = options_.host_names}));
     const auto post = [this](std::function<void()> work) { http_->Post(std::move(work)); };
     host_ = std::make_unique<ModelHost>(options_.models, post);
     context_.host = host_.get();
@@ -96,7 +100,7 @@ class Server : public AppServer {
 
  private:
   void MakeFacts() {
-    facts_.key_required = !options_.api_keys.empty();
+    facts_.key_required = gate_.key_required();
     facts_.cores = options_.models.threads;
     facts_.code_path = options_.models.backend->description();
     facts_.can_train = !options_.trainer.empty();
@@ -107,6 +111,9 @@ class Server : public AppServer {
 
   void Handle(HttpRequest request, std::shared_ptr<Exchange> exchange) {
     Router::Match match = router_.Find(request.method, request.path);
+    if (auto refused = gate_.Check(&request, match.route)) {
+      return exchange->Send(refused->ToResponse());
+    }
     if (match.route == nullptr) {
       ApiError error = NotFoundError(fmt::format("there is no {} {}", request.method, request.path),
                                      "not_found");
@@ -117,6 +124,7 @@ class Server : public AppServer {
   }
 
   AppOptions options_;
+  Gate gate_;
   ApiContext context_;
   Router router_;
   Turns turns_{context_};

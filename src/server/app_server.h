@@ -19,10 +19,10 @@ struct AppOptions {
   ModelHostOptions models;
   std::string host = "127.0.0.1";
   uint16_t port = 0;
-  std::filesystem::path data;  // conversations, keys; made if it is not there
-  std::vector<std::string> api_keys;
+  std::filesystem::path data;           // conversations, keys; made if it is not there
+  std::vector<std::string> api_keys;    // without one, only this machine may be listened on
+  std::vector<std::string> host_names;  // that the server is reached by, besides addresses
   std::string version;
-  std::string program;                         // this binary, which trains
   std::filesystem::path trainer;               // this binary's file; empty: no runs are started
   std::vector<std::filesystem::path> recipes;  // folders of what may be started
   double stop_grace_s = 20;
