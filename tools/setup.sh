@@ -1,5 +1,5 @@
 # Sourced by run.sh and test.sh: installs missing Debian packages and configures a build folder.
-# Defines: say, setup_packages, setup_ui, setup_build PRESET. Needs $root.
+# Defines: say, setup_packages, setup_ui, setup_browser, setup_build PRESET. Needs $root.
 
 say() { printf '\033[2m%s\033[0m\n' "$*" >&2; }
 
@@ -49,6 +49,25 @@ setup_ui() {
     mkdir -p "$root/build" && touch "$failed"
     printf '\n*** The npm packages could not be had: this build will have NO WEB APP. Everything else works.\n' >&2
     printf '*** Run this again where the npm registry can be reached.\n\n' >&2
+  fi
+}
+
+# Gets what the web app is tested with: Debian's Chromium and the npm packages of tests/browser. Without them its
+# tests are skipped, and say so.
+setup_browser() {
+  local stamp sudo=()
+  stamp="$root/tests/browser/node_modules/.aha-$(cksum < "$root/tests/browser/package-lock.json" | cut -d' ' -f1)"
+  if ! command -v chromium >/dev/null; then
+    [ "$(id -u)" = 0 ] || sudo=(sudo)
+    say "Installing Chromium, which the web app is tested in: chromium"
+    "${sudo[@]}" env DEBIAN_FRONTEND=noninteractive \
+      apt-get install -y -qq --no-install-recommends chromium >/dev/null || true
+  fi
+  [ -e "$stamp" ] && return
+  if command -v npm >/dev/null; then
+    say "Getting the browser tests' npm packages"
+    (cd "$root/tests/browser" && npm ci --no-audit --no-fund --loglevel=error --fetch-retries=1 \
+      --fetch-timeout=60000 >&2) && touch "$stamp" || true
   fi
 }
 

@@ -91,6 +91,7 @@ class Server : public AppServer {
     // Turns first: what they have is kept before the loop ends.
     http_->Post([this] { turns_.StopAll([this] { http_->Stop(options_.stop_grace_s); }); });
   }
+  const std::vector<Router::Route>& routes() const override { return router_.routes(); }
   std::string address() const override {
     const std::string host = http_->host();
     return fmt::format("http://{}:{}",

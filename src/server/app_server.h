@@ -12,6 +12,7 @@
 
 #include "server/http_server.h"
 #include "server/model_host.h"
+#include "server/router.h"
 
 namespace aha {
 
@@ -35,6 +36,7 @@ class AppServer {
   virtual ~AppServer() = default;
   virtual void Run() = 0;
   virtual void Stop() = 0;  // from any thread; answers being made have a while to end
+  virtual const std::vector<Router::Route>& routes() const = 0;
   virtual std::string address() const = 0;  // "http://127.0.0.1:8080"
 };
 

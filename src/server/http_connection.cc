@@ -263,16 +263,17 @@ void HttpConnection::Handle() {
 void HttpConnection::Watch() {
   if (watching_ || closed_ || broken_ || buffer_.size() >= limits::kPipelinedBytes) return;
   watching_ = true;
-  socket_.async_read_some(buffer_.prepare(4096),
-                          [self = shared_from_this()](Error error, size_t bytes) {
-                            self->watching_ = false;
-                            if (self->closed_) return;
-                            if (error) return self->Close();
-                            self->buffer_.commit(bytes);
-                            // The answer ended while this read was out: what came begins the next
-                            // request.
-                            self->exchange_ == nullptr ? self->ReadHeader() : self->Watch();
-                          });
+  socket_.async_read_some(
+      buffer_.prepare(4096), [self = shared_from_this()](Error error, size_t bytes) {
+        self->watching_ = false;
+        if (self->closed_) return;
+        const bool resumed = error == asio::error::operation_aborted && self->exchange_ == nullptr;
+        if (error && !resumed) return self->Close();
+        self->buffer_.commit(bytes);
+        // The answer ended while this read was out: what came begins the next
+        // request.
+        self->exchange_ == nullptr ? self->ReadHeader() : self->Watch();
+      });
 }
 
 void HttpConnection::Queue(std::string bytes) {
@@ -295,13 +296,18 @@ void HttpConnection::Pump() {
     exchange_ = nullptr;
     deadline_.cancel();
     ping_.cancel();
+    Error ignored;
     if (!keep_alive_) {
-      Error ignored;
       socket_.shutdown(asio::ip::tcp::socket::shutdown_send, ignored);
       return Close();
     }
-    if (!watching_) ReadHeader();
-    if (watching_) Wait(limits::kIdleSeconds);
+    if (!watching_) return ReadHeader();
+    // A request that was sent ahead is here already: no need to hear of more.
+    if (buffer_.size() > 0) {
+      socket_.cancel(ignored);
+    } else {
+      Wait(limits::kIdleSeconds);
+    }
     return;
   }
   writing_ = true;

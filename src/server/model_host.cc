@@ -325,7 +325,10 @@ bool ModelHost::StepAll() {
     }
   }
   std::ranges::sort(models, {}, &ServedModel::id);
-  for (ServedModel* model : models) model->engine->Step();
+  for (ServedModel* model : models) {
+    model->engine->Step();
+    SetGauges(*model);
+  }
   if (!models.empty() || warm_.empty()) return !models.empty();
   // Nobody waits: pages for a turn that may come. Done step by step, so that a request is heard.
   struct Nobody : RequestListener {
@@ -380,6 +383,19 @@ void ModelHost::Deliver() {
   });
 }
 
+void ModelHost::SetGauges(const ServedModel& model) {
+  const EngineStats stats = model.engine->stats();
+  metrics_.Set({.model = model.id,
+                .running = stats.running,
+                .waiting = stats.waiting,
+                .cache_usage = stats.pages_total > 0 ? static_cast<double>(stats.pages_used) /
+                                                           static_cast<double>(stats.pages_total)
+                                                     : 0,
+                .cache_queries = stats.prefill_tokens + stats.cached_tokens,
+                .cache_hits = stats.cached_tokens,
+                .preemptions = stats.preemptions});
+}
+
 void ModelHost::Retire(Generation& generation) {
   const double now = Now();
   const auto& spec = generation.spec();
@@ -393,16 +409,7 @@ void ModelHost::Retire(Generation& generation) {
       generation.first_token_s > 0 ? generation.first_token_s - generation.submitted_s : 0;
   record.total_s = now - generation.submitted_s;
   metrics_.Add(record);
-  const EngineStats stats = spec.model->engine->stats();
-  metrics_.Set({.model = spec.model->id,
-                .running = stats.running,
-                .waiting = stats.waiting,
-                .cache_usage = stats.pages_total > 0 ? static_cast<double>(stats.pages_used) /
-                                                           static_cast<double>(stats.pages_total)
-                                                     : 0,
-                .cache_queries = stats.prefill_tokens + stats.cached_tokens,
-                .cache_hits = stats.cached_tokens,
-                .preemptions = stats.preemptions});
+  SetGauges(*spec.model);  // it may have ended outside of a step
   const MutexLock lock(mutex_);
   --unfinished_;
   if (--by_owner_[spec.owner] == 0) by_owner_.erase(spec.owner);

@@ -75,6 +75,7 @@ class ModelHost {
   void Deliver();
   void CloseIdle();
   void Retire(Generation& generation);
+  void SetGauges(const ServedModel& model);
   Result<std::filesystem::path> PathOf(const std::string& name) const;
   Result<std::shared_ptr<ServedModel>> Open(const std::string& id,
                                             const std::filesystem::path& path);

@@ -51,18 +51,29 @@ Turn::Turn(TurnSpec spec, const PreparedChat& prepared, std::unique_ptr<TurnReco
 
 void Turn::Emit(Json event) {
   events_.push_back(fmt::format("id: {}\ndata: {}\n\n", events_.size(), DumpJson(event)));
-  for (const auto& reader : readers_) reader->Write(events_.back());
+  if (!recorder_) return Tell(events_.size());
+  recorder_->WhenKept([this, alive = std::weak_ptr(alive_), count = events_.size()] {
+    if (!alive.expired()) Tell(count);
+  });
+}
+
+void Turn::Tell(size_t count) {
+  std::string text;
+  for (; told_ < count; ++told_) text += events_[told_];
+  for (const auto& reader : readers_) reader->Write(text);
+  if (!ended_ || told_ < events_.size()) return;
+  for (const auto& reader : std::exchange(readers_, {})) reader->End();
 }
 
 void Turn::Subscribe(int64_t from, std::shared_ptr<Exchange> exchange) {
   exchange->Begin(
       {.content_type = "text/event-stream", .headers = {{"Cache-Control", "no-store"}}});
   std::string text;
-  for (size_t i = static_cast<size_t>(std::max<int64_t>(from, 0)); i < events_.size(); ++i) {
+  for (size_t i = static_cast<size_t>(std::max<int64_t>(from, 0)); i < told_; ++i) {
     text += events_[i];
   }
   exchange->Write(std::move(text));
-  if (ended_) return exchange->End();
+  if (ended_ && told_ == events_.size()) return exchange->End();
   exchange->OnGone([this, raw = exchange.get()] {
     std::erase_if(readers_, [raw](const auto& reader) { return reader.get() == raw; });
   });
@@ -169,7 +180,7 @@ void Turn::OnEnd() {
     Emit({{"type", "done"}, {"message", message}});
   }
   ended_ = true;
-  for (const auto& reader : std::exchange(readers_, {})) reader->End();
+  Tell(told_);  // where all is told already, that was all
   when_ended_(*this);
 }
 

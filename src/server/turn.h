@@ -20,6 +20,8 @@ namespace aha {
 class TurnRecorder {
  public:
   virtual ~TurnRecorder() = default;
+  // Calls `then` on the loop once all that was given so far is kept, or cannot be.
+  virtual void WhenKept(std::function<void()> then) = 0;
   virtual void Append(const std::string& thought, const std::string& answer) = 0;
   virtual void Finish(const Json& message) = 0;
 };
@@ -56,6 +58,8 @@ class Turn : public ChatSink {
   void OnText(const GenerationEvent& event, const std::vector<ToolCallDelta>&) override;
   void OnEnd() override;
   void Emit(Json event);
+  // Readers hear of the first `count` events, and of the end if those are all.
+  void Tell(size_t count);
   VoteResult Vote() const;
   Json FinishedMessage();
 
@@ -63,7 +67,11 @@ class Turn : public ChatSink {
   std::unique_ptr<TurnRecorder> recorder_;
   std::function<void(Turn&)> when_ended_;
   uint64_t generation_ = 0;
-  std::vector<std::string> events_;  // as sent
+  // As sent. What a reader has seen survives the end of the program: only those that are kept,
+  // `told_` of them, go out.
+  std::vector<std::string> events_;
+  size_t told_ = 0;
+  std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
   std::vector<std::shared_ptr<Exchange>> readers_;
   std::vector<std::pair<int64_t, int64_t>> counts_;  // tokens of thought and in all, by sample
   std::string answer_;

@@ -41,6 +41,13 @@ class StoreRecorder : public TurnRecorder {
     state_->message = std::move(message);
     state_->writes = writes;
   }
+  void WhenKept(std::function<void()> then) override {
+    if (!state_->writing) return then();
+    // Not begun yet: it goes with the next write. Under way already: that is the last one.
+    const bool pending =
+        !state_->thought.empty() || !state_->answer.empty() || !state_->finished.is_null();
+    (pending ? state_->next : state_->current).push_back(std::move(then));
+  }
   void Append(const std::string& thought, const std::string& answer) override {
     state_->thought += thought;
     state_->answer += answer;
@@ -57,12 +64,14 @@ class StoreRecorder : public TurnRecorder {
     std::string message, thought, answer;
     Json finished = nullptr;
     bool writing = false;
+    std::vector<std::function<void()>> current, next;  // to call after this write, and the next
     int* writes = nullptr;
   };
   static void Flush(ApiContext& context, const std::shared_ptr<State>& state) {
     const bool text = !state->thought.empty() || !state->answer.empty();
     if (state->writing || (!text && state->finished.is_null())) return;
     state->writing = true;
+    state->current = std::exchange(state->next, {});
     ++*state->writes;
     context.Prepare(
         [&context, id = state->message, thought = std::exchange(state->thought, {}),
@@ -74,7 +83,9 @@ class StoreRecorder : public TurnRecorder {
         [&context, state](const Status&) {
           state->writing = false;
           --*state->writes;
+          const auto kept = std::exchange(state->current, {});
           Flush(context, state);
+          for (const auto& then : kept) then();
         });
   }
 
