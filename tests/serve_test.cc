@@ -466,6 +466,113 @@ TEST(Serve, Case26AnothersPromptIsNotInMyCache) {
   EXPECT_GT(hits(kKey, "alice"), 0);
 }
 
+// --- receipts ---
+
+// The receipt of an answer, written to a file that it is replayed from.
+std::string ReceiptFile(const Json& receipt) {
+  const std::string file = testing::TempDir() + "aha-receipt-" + std::to_string(::getpid());
+  std::ofstream(file) << receipt.dump();
+  return file;
+}
+Ran ReplayOf(const Json& receipt, std::vector<std::string> more = {}) {
+  std::vector<std::string> arguments = {"replay", ReceiptFile(receipt)};
+  arguments.insert(arguments.end(), more.begin(), more.end());
+  return RunAha(arguments, "", {{"AHA_MODELS", std::string(AHA_SOURCE_DIR) + "/models"}});
+}
+
+TEST(Serve, AReceiptGivesTheSameBitsUnderOtherLoadAndThreads) {
+  const Served server;
+  Json body = Ask("Use 9, 7 and 8 to make 10");
+  body["receipt"] = true;
+  body["n"] = 3;
+  body["temperature"] = 1.0;
+  body["logprobs"] = true;
+  const HttpAnswer answer = server.Post("/v1/chat/completions", body);
+  ASSERT_EQ(answer.status, 200) << answer.body;
+  const Json receipt = answer.json()["receipt"];
+  for (const std::vector<std::string>& how : std::vector<std::vector<std::string>>{
+           {"--threads", "1"}, {"--threads", "3", "--load", "12"}}) {
+    const Ran ran = ReplayOf(receipt, how);
+    EXPECT_EQ(ran.exit_code, 0) << ran.err;
+    EXPECT_THAT(ran.out, HasSubstr("every bit the same"));
+  }
+  const Ran plain =
+      RunAha({"replay", ReceiptFile(answer.json())}, "",
+             {{"AHA_MODELS", std::string(AHA_SOURCE_DIR) + "/models"}, {"AHA_CPU", "ref"}});
+  EXPECT_EQ(plain.exit_code, 0) << plain.err << " on the plain code path, from the whole answer";
+
+  Json changed = receipt;
+  changed["request"]["seed"] = receipt["request"]["seed"].get<uint64_t>() + 1;
+  EXPECT_EQ(ReplayOf(changed).exit_code, 1);
+  EXPECT_THAT(ReplayOf(changed).err, HasSubstr("another one"));
+  changed = receipt;
+  changed["samples"][1]["sha256"] = std::string(64, '0');
+  EXPECT_THAT(ReplayOf(changed).err, HasSubstr("log-probabilities"));
+  changed = receipt;
+  changed["model"]["sha256"] = std::string(64, '0');
+  EXPECT_THAT(ReplayOf(changed).err, HasSubstr("weights"));
+  changed = receipt;
+  changed["request"]["messages"][0]["content"] = "Use 1, 2 and 3 to make 6";
+  EXPECT_THAT(ReplayOf(changed).err, HasSubstr("another prompt"));
+  changed = receipt;
+  changed.erase("samples");
+  EXPECT_THAT(ReplayOf(changed).err, HasSubstr("samples"));
+  EXPECT_THAT(ReplayOf({{"x", 1}}).err, HasSubstr("no receipt"));
+}
+
+TEST(Serve, AStreamsReceiptHoldsABudgetAndAGrammar) {
+  const Served server;
+  Json body = Ask("Use 9, 7 and 8 to make 10");
+  body["receipt"] = true;
+  body["stream"] = true;
+  body["thinking_token_budget"] = 5;
+  body["grammar"] = "root ::= [0-9]+ \" \" [0-9]+";
+  const std::string text = server.Post("/v1/chat/completions", body).body;
+  Json receipt;
+  std::istringstream lines(text);
+  for (std::string line; std::getline(lines, line);) {
+    if (line.find("\"receipt\"") != std::string::npos) {
+      receipt = ParseJson(line.substr(6)).value()["receipt"];
+    }
+  }
+  ASSERT_TRUE(receipt.is_object()) << text;
+  const Ran ran = ReplayOf(receipt);
+  EXPECT_EQ(ran.exit_code, 0) << ran.err;
+}
+
+TEST(Serve, AReceiptKnowsWhenAThoughtWasEndedByItsReader) {
+  const Served server;
+  const Json ids = server.Post("/tokenize", {{"prompt", "</think>"}}).json()["tokens"];
+  ASSERT_EQ(ids.size(), 1u);
+  Json body = Ask("Use 9, 7 and 8 to make 10");
+  body["receipt"] = true;
+  body["stream"] = true;
+  body["temperature"] = 1.5;
+  body["logit_bias"] = {{ids[0].dump(), -100}};  // it never ends its thought by itself
+  Socket reader(server.port());
+  reader.Send(server.RequestText("POST", "/v1/chat/completions", DumpJson(body),
+                                 {{"Connection", "close"}}));
+  std::string text = reader.ReadUntil("\"reasoning_content\":\"");
+  const size_t at = text.find("chatcmpl-");
+  ASSERT_NE(at, std::string::npos) << text;
+  const std::string id = text.substr(at, text.find('"', at) - at);
+  const HttpAnswer ended =
+      server.Post("/v1/chat/completions/control", {{"id", id}, {"action", "reasoning_end"}});
+  EXPECT_EQ(ended.status, 200) << ended.body;
+  text = ParseAnswer(text + reader.ReadAll()).body;
+  Json receipt;
+  std::istringstream lines(text);
+  for (std::string line; std::getline(lines, line);) {
+    if (line.find("\"receipt\"") != std::string::npos) {
+      receipt = ParseJson(line.substr(6)).value()["receipt"];
+    }
+  }
+  ASSERT_TRUE(receipt.is_object()) << text;
+  ASSERT_GE(receipt["samples"][0].value("end_thought_at", -1), 0) << receipt.dump();
+  const Ran ran = ReplayOf(receipt, {"--load", "3"});
+  EXPECT_EQ(ran.exit_code, 0) << ran.err;
+}
+
 // --- bad luck, with a model that takes its time ---
 
 class ServeSmol : public testing::Test {

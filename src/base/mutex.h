@@ -48,6 +48,8 @@ class AHA_THREAD_ATTRIBUTE(scoped_lockable) MutexLock {
 class Condition {
  public:
   void NotifyAll() { condition_.notify_all(); }
+  // May return for no reason: ask again what was waited for.
+  void Wait(Mutex& mutex) AHA_REQUIRES(mutex) { condition_.wait(mutex); }
   // False: the deadline has passed.
   bool WaitUntil(Mutex& mutex, std::chrono::steady_clock::time_point deadline) AHA_REQUIRES(mutex) {
     return condition_.wait_until(mutex, deadline) == std::cv_status::no_timeout;

@@ -71,6 +71,7 @@ bool Generation::OnToken(const TokenEvent& token) {
     if (spec_.think_budget >= 0 && sample.thought_tokens >= spec_.think_budget) {
       CloseThought(token.sample, ThoughtEnd::kBudget);
     }
+    if (AskedToEndAt(token.sample, token.index + 1)) CloseThought(token.sample, ThoughtEnd::kAsked);
     if (spec_.watch_loops && sample.loop.Push(token.id)) {
       CloseThought(token.sample, ThoughtEnd::kLoop);
     }
@@ -100,6 +101,18 @@ void Generation::OnFinish(RequestId, int32_t index, FinishReason reason) {
                      .stop_string = sample.text.matched_stop()});
   --unfinished_;
   finish_reason_ = reason;
+}
+
+void Generation::Submitted(RequestId id) {
+  request_ = id;
+  for (int32_t i = 0; i < spec_.n; ++i) {
+    if (AskedToEndAt(i, 0)) CloseThought(i, ThoughtEnd::kAsked);
+  }
+}
+
+bool Generation::AskedToEndAt(int32_t sample, int64_t tokens) const {
+  const auto i = static_cast<size_t>(sample);
+  return i < spec_.end_thought_at.size() && spec_.end_thought_at[i] == tokens;
 }
 
 void Generation::Fail() {

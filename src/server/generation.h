@@ -37,8 +37,10 @@ struct GenerationSpec {
   bool prompt_logprobs = false;
   std::shared_ptr<TokenGrammar> grammar = nullptr;  // of the answer; null: it is free
   int32_t opens_thought = -1;  // with a grammar: a token that may come first nevertheless
-  uint64_t owner = 0;          // fair shares, limits
-  uint64_t cache_salt = 0;     // who may share prompt pages
+  // Of a replay, by sample: after so many tokens somebody asked for the thought's end; -1: nobody.
+  std::vector<int64_t> end_thought_at = {};
+  uint64_t owner = 0;       // fair shares, limits
+  uint64_t cache_salt = 0;  // who may share prompt pages
 };
 
 struct GeneratedToken {
@@ -87,7 +89,7 @@ class Generation : public RequestListener {
   void EndThought(ThoughtEnd why);
 
   Request MakeRequest() const;
-  void set_request(RequestId id) { request_ = id; }
+  void Submitted(RequestId id);
   RequestId request() const { return request_; }
   uint64_t id() const { return id_; }
   const GenerationSpec& spec() const { return spec_; }
@@ -111,6 +113,7 @@ class Generation : public RequestListener {
     ThoughtEnd thought_end = ThoughtEnd::kItself;
   };
   void CloseThought(int32_t sample, ThoughtEnd why);
+  bool AskedToEndAt(int32_t sample, int64_t tokens) const;
   GenerationEvent& TextEvent(int32_t sample);
 
   uint64_t id_;

@@ -312,7 +312,7 @@ void ModelHost::Submit(std::shared_ptr<Generation> generation) {
   const Result<RequestId> id =
       generation->spec().model->engine->Submit(generation->MakeRequest(), generation.get());
   // Specs are checked where they are made; what the engine alone can know ends here.
-  if (id.ok()) return generation->set_request(*id);
+  if (id.ok()) return generation->Submitted(*id);
   generation->Fail();
 }
 

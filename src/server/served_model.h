@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "base/mutex.h"
 #include "chat/thinking.h"
 #include "chat/tool_call_format.h"
 #include "engine/engine.h"
@@ -29,6 +30,11 @@ struct ServedModel {
   ToolCallFormat tools;
   // Ids that end a thought early, with a sentence before the tag where the model can write one.
   std::vector<int32_t> close_thought;
+
+  // Of what it was opened from; read once, when first asked for. On a thread that may wait.
+  Result<std::string> Sha256() const;
+  mutable Mutex sha256_mutex;
+  mutable std::string sha256 AHA_GUARDED_BY(sha256_mutex);
 
   int64_t max_context() const { return engine->max_context(); }
 };
