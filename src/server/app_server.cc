@@ -13,6 +13,7 @@
 #include "server/gate.h"
 #include "server/models_api.h"
 #include "server/openai_chat.h"
+#include "server/openai_completions.h"
 #include "server/runs_routes.h"
 #include "server/turn_routes.h"
 #include "server/ui_routes.h"
@@ -68,6 +69,7 @@ class Server : public AppServer {
     AddUiRoutes(router_);
     AddModelsApi(router_, context_);
     AddOpenAiChat(router_, context_);
+    AddOpenAiCompletions(router_, context_);
     runs_ = std::make_unique<RunsApi>(RunsApiOptions{
         .runs = options_.models.runs, .recipes = options_.recipes, .program = options_.trainer});
     AddRunsRoutes(router_, context_, *runs_);

@@ -4,6 +4,7 @@
 
 #include "chat/continue_answer.h"
 #include "server/limits.h"
+#include "server/request_fields.h"
 
 namespace aha {
 
@@ -30,6 +31,37 @@ SamplingParams SamplingChoice::Resolve(const GenerationDefaults& d) const {
   // Unasked for, each answer is another one; receipts and usage say which seed it was.
   p.seed = seed ? *seed : std::random_device{}();
   return p;
+}
+
+void ReadSampling(RequestFields& f, SamplingChoice* out) {
+  f.Read("temperature", &out->temperature, 0, 2);
+  f.Read("top_p", &out->top_p, 1e-6, 1);
+  f.Read("min_p", &out->min_p, 0, 1);
+  f.Read("top_k", &out->top_k, 0, 1 << 30);
+  f.Read("repetition_penalty", &out->repetition_penalty, 1e-3, 1e3);
+  f.Read("presence_penalty", &out->presence_penalty, -2, 2);
+  f.Read("frequency_penalty", &out->frequency_penalty, -2, 2);
+  f.ReadSeed("seed", &out->seed);
+  f.ReadLogitBias("logit_bias", &out->logit_bias);
+}
+
+std::optional<ApiError> CheckLogitBias(const SamplingParams& sampling, const ServedModel& model) {
+  const int64_t vocab = model.text->model->info().vocab;
+  for (const auto& [id, bias] : sampling.logit_bias) {
+    if (id < 0 || id >= vocab) {
+      return BadField("logit_bias", "logit_bias id {} is outside the vocabulary of {}", id, vocab);
+    }
+  }
+  return std::nullopt;
+}
+
+ApiError ModelError(const Status& status) {
+  ApiError error = FromStatus(status, "model");
+  if (error.status < 500) {
+    error.status = 404;
+    error.code = "model_not_found";
+  }
+  return error;
 }
 
 namespace {
@@ -99,14 +131,7 @@ std::optional<ApiError> SetGrammar(const ChatSpec& spec, ServedModel& model, Gen
 
 ApiResult<PreparedChat> PrepareChat(const ChatSpec& spec, ModelHost& host, const Caller& caller) {
   Result<std::shared_ptr<ServedModel>> model = host.Acquire(spec.model);
-  if (!model.ok()) {
-    ApiError error = FromStatus(model.status(), "model");
-    if (error.status < 500) {
-      error.status = 404;
-      error.code = "model_not_found";
-    }
-    return error;
-  }
+  if (!model.ok()) return ModelError(model.status());
   const TextModel& text = *(*model)->text;
   if (!text.chat) {
     return BadField("model", "model '{}' has no chat template; use /v1/completions", (*model)->id);
@@ -137,12 +162,7 @@ ApiResult<PreparedChat> PrepareChat(const ChatSpec& spec, ModelHost& host, const
                                : spec.messages.back()["content"] != "");
   g.split_thought = true;
   g.sampling = spec.sampling.Resolve(text.defaults);
-  for (const auto& [id, bias] : g.sampling.logit_bias) {
-    if (id < 0 || id >= text.model->info().vocab) {
-      return BadField("logit_bias", "logit_bias id {} is outside the vocabulary of {}", id,
-                      text.model->info().vocab);
-    }
-  }
+  if (auto error = CheckLogitBias(g.sampling, **model)) return *error;
   g.n = spec.n;
   g.stop_ids = text.stop_ids;
   g.stop = spec.stop;

@@ -36,6 +36,14 @@ struct SamplingChoice {
   SamplingParams Resolve(const GenerationDefaults& defaults) const;
 };
 
+class RequestFields;
+// OpenAI's names, and those of local servers.
+void ReadSampling(RequestFields& f, SamplingChoice* out);
+// Ids of logit_bias that the model does not have.
+std::optional<ApiError> CheckLogitBias(const SamplingParams& sampling, const ServedModel& model);
+// 404 for a model that is unknown, 503 for one that does not fit now.
+ApiError ModelError(const Status& status);
+
 struct ChatSpec {
   std::string model;
   Json messages = Json::array();  // OpenAI's: role, content (text), reasoning_content, tool_calls

@@ -1,7 +1,5 @@
 #include "server/openai_chat.h"
 
-#include <chrono>
-
 #include "server/chat_messages.h"
 #include "server/chat_sink.h"
 #include "server/limits.h"
@@ -9,16 +7,11 @@
 #include "server/random_id.h"
 #include "server/receipt.h"
 #include "server/request_fields.h"
+#include "server/unix_time.h"
 #include "server/vote.h"
 
 namespace aha {
 namespace {
-
-int64_t UnixTime() {
-  return std::chrono::duration_cast<std::chrono::seconds>(
-             std::chrono::system_clock::now().time_since_epoch())
-      .count();
-}
 
 // What all forms of the answer begin with.
 struct ResponseHead {
@@ -250,16 +243,7 @@ ApiResult<ParsedRequest> ParseAndPrepare(const HttpRequest& request, ApiContext&
   ApiResult<ChatSpec> spec = ParseOpenAiChat(*body);
   if (!spec.ok()) return spec.error();
   ParsedRequest out{.spec = std::move(*spec)};
-  RequestFields f(*body);
-  f.Read("stream", &out.style.stream);
-  if (const Json* options = f.Find("stream_options")) {
-    if (!options->is_object())
-      return BadField("stream_options", "stream_options must be an object");
-    RequestFields o(*options, "stream_options.");
-    o.Read("include_usage", &out.style.include_usage);
-    if (o.failed()) return o.error();
-  }
-  if (f.failed()) return f.error();
+  if (auto error = ReadStyle(*body, &out.style)) return *error;
   ApiResult<PreparedChat> prepared =
       PrepareChat(out.spec, *context.host, context.CallerOf(request, out.spec.user_id));
   if (!prepared.ok()) return prepared.error();
@@ -323,15 +307,7 @@ ApiResult<ChatSpec> ParseOpenAiChat(const Json& body) {
   if (auto error = ReadFormat(body, &spec)) return *error;
   RequestFields f(body);
   f.Read("model", &spec.model, 1024);
-  f.Read("temperature", &spec.sampling.temperature, 0, 2);
-  f.Read("top_p", &spec.sampling.top_p, 1e-6, 1);
-  f.Read("min_p", &spec.sampling.min_p, 0, 1);
-  f.Read("top_k", &spec.sampling.top_k, 0, 1 << 30);
-  f.Read("repetition_penalty", &spec.sampling.repetition_penalty, 1e-3, 1e3);
-  f.Read("presence_penalty", &spec.sampling.presence_penalty, -2, 2);
-  f.Read("frequency_penalty", &spec.sampling.frequency_penalty, -2, 2);
-  f.ReadSeed("seed", &spec.sampling.seed);
-  f.ReadLogitBias("logit_bias", &spec.sampling.logit_bias);
+  ReadSampling(f, &spec.sampling);
   f.Read("n", &spec.n, 1, limits::kSamples);
   f.Read("max_tokens", &spec.max_tokens, 1, limits::kMaxTokens);
   f.Read("max_completion_tokens", &spec.max_tokens, 1, limits::kMaxTokens);
@@ -381,6 +357,20 @@ ApiResult<ChatSpec> ParseOpenAiChat(const Json& body) {
     return BadField("top_logprobs", "top_logprobs needs logprobs: true");
   }
   return spec;
+}
+
+std::optional<ApiError> ReadStyle(const Json& body, OpenAiStyle* out) {
+  RequestFields f(body);
+  f.Read("stream", &out->stream);
+  if (const Json* options = f.Find("stream_options")) {
+    if (!options->is_object())
+      return BadField("stream_options", "stream_options must be an object");
+    RequestFields o(*options, "stream_options.");
+    o.Read("include_usage", &out->include_usage);
+    if (o.failed()) return o.error();
+  }
+  if (f.failed()) return f.error();
+  return std::nullopt;
 }
 
 void AddOpenAiChat(Router& router, ApiContext& context) {

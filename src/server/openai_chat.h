@@ -14,6 +14,7 @@ struct OpenAiStyle {
   bool stream = false;
   bool include_usage = false;
 };
+std::optional<ApiError> ReadStyle(const Json& body, OpenAiStyle* out);
 
 // Adds /chat/completions and /chat/completions/control. `context` outlives the router.
 void AddOpenAiChat(Router& router, ApiContext& context);

@@ -27,7 +27,7 @@ struct Turns::Asked {
 
 namespace {
 
-double UnixTime() {
+double PreciseUnixTime() {
   return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
 }
 
@@ -283,7 +283,7 @@ void Turns::Started(ApiResult<Asked> read, std::shared_ptr<Exchange> exchange) {
                             {"content", ""},
                             {"reasoning_content", nullptr},
                             {"model", asked.prepared.generation.model->id},
-                            {"created", UnixTime()},
+                            {"created", PreciseUnixTime()},
                             {"status", "streaming"}},
                 .thought = asked.thought,
                 .answer = asked.answer,
