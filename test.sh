@@ -17,7 +17,7 @@ esac
 
 setup_packages
 setup_ui
-setup_browser
+setup_clients
 setup_build "$preset"
 say "Building build/$preset"
 cmake --build "$root/build/$preset" >&2

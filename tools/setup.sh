@@ -1,5 +1,5 @@
 # Sourced by run.sh and test.sh: installs missing Debian packages and configures a build folder.
-# Defines: say, setup_packages, setup_ui, setup_browser, setup_build PRESET. Needs $root.
+# Defines: say, setup_packages, setup_ui, setup_clients, setup_build PRESET. Needs $root.
 
 say() { printf '\033[2m%s\033[0m\n' "$*" >&2; }
 
@@ -52,23 +52,24 @@ setup_ui() {
   fi
 }
 
-# Gets what the web app is tested with: Debian's Chromium and the npm packages of tests/browser. Without them its
-# tests are skipped, and say so.
-setup_browser() {
-  local stamp sudo=()
-  stamp="$root/tests/browser/node_modules/.aha-$(cksum < "$root/tests/browser/package-lock.json" | cut -d' ' -f1)"
+# Gets what the app and the APIs are tested with: Debian's Chromium, and the npm packages of tests/browser and tests/sdk
+# (other people's clients). Without them those tests are skipped, and say so.
+setup_clients() {
+  local stamp folder sudo=()
   if ! command -v chromium >/dev/null; then
     [ "$(id -u)" = 0 ] || sudo=(sudo)
     say "Installing Chromium, which the web app is tested in: chromium"
     "${sudo[@]}" env DEBIAN_FRONTEND=noninteractive \
       apt-get install -y -qq --no-install-recommends chromium >/dev/null || true
   fi
-  [ -e "$stamp" ] && return
-  if command -v npm >/dev/null; then
-    say "Getting the browser tests' npm packages"
-    (cd "$root/tests/browser" && npm ci --no-audit --no-fund --loglevel=error --fetch-retries=1 \
+  command -v npm >/dev/null || return 0
+  for folder in browser sdk; do
+    stamp="$root/tests/$folder/node_modules/.aha-$(cksum < "$root/tests/$folder/package-lock.json" | cut -d' ' -f1)"
+    [ -e "$stamp" ] && continue
+    say "Getting the npm packages of tests/$folder"
+    (cd "$root/tests/$folder" && npm ci --no-audit --no-fund --loglevel=error --fetch-retries=1 \
       --fetch-timeout=60000 >&2) && touch "$stamp" || true
-  fi
+  done
 }
 
 # Configures build/PRESET unless it stands already; CMake itself sees later changes.

@@ -6,6 +6,7 @@
 #include <boost/asio/thread_pool.hpp>
 
 #include "kernels/machine_limits.h"
+#include "server/anthropic_messages.h"
 #include "server/api_context.h"
 #include "server/app_routes.h"
 #include "server/conversation_api.h"
@@ -14,6 +15,7 @@
 #include "server/models_api.h"
 #include "server/openai_chat.h"
 #include "server/openai_completions.h"
+#include "server/openai_responses.h"
 #include "server/runs_routes.h"
 #include "server/turn_routes.h"
 #include "server/ui_routes.h"
@@ -70,6 +72,8 @@ class Server : public AppServer {
     AddModelsApi(router_, context_);
     AddOpenAiChat(router_, context_);
     AddOpenAiCompletions(router_, context_);
+    AddOpenAiResponses(router_, context_, responses_);
+    AddAnthropicMessages(router_, context_);
     runs_ = std::make_unique<RunsApi>(RunsApiOptions{
         .runs = options_.models.runs, .recipes = options_.recipes, .program = options_.trainer});
     AddRunsRoutes(router_, context_, *runs_);
@@ -131,6 +135,7 @@ class Server : public AppServer {
   ApiContext context_;
   Router router_;
   Turns turns_{context_};
+  ResponseStore responses_;
   ModelCards cards_;
   AppFacts facts_;
   std::unique_ptr<ConversationStore> store_;

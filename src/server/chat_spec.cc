@@ -163,6 +163,9 @@ ApiResult<PreparedChat> PrepareChat(const ChatSpec& spec, ModelHost& host, const
   g.split_thought = true;
   g.sampling = spec.sampling.Resolve(text.defaults);
   if (auto error = CheckLogitBias(g.sampling, **model)) return *error;
+  // A model that was made to think opens a thought behind a closed one, too.
+  const std::optional<int32_t> open = text.tokenizer.IdOf(ThoughtTags().open);
+  if (spec.thinking == false && open) g.sampling.logit_bias.emplace_back(*open, -100.0f);
   g.n = spec.n;
   g.stop_ids = text.stop_ids;
   g.stop = spec.stop;

@@ -1,5 +1,7 @@
 #include "server/next_turn.h"
 
+#include "server/chat_sink.h"
+
 namespace aha {
 namespace {
 
@@ -34,6 +36,22 @@ void WarmNextTurn(ApiContext& context, NextTurn next) {
     if (static_cast<int64_t>(prompt->size()) >= next.model->max_context()) return;
     host->Warm(next.model, std::move(*prompt), next.cache_salt);
   });
+}
+
+void WarmAfter(ApiContext& context, const ChatSpec& spec, const SampleResult& answer,
+               std::shared_ptr<ServedModel> model, uint64_t cache_salt) {
+  if (answer.thought_tokens == 0 || answer.reason != FinishReason::kStop || spec.prefix ||
+      !answer.calls.empty()) {
+    return;
+  }
+  NextTurn next{.model = std::move(model),
+                .messages = spec.messages,
+                .tools = spec.tools,
+                .template_extra = spec.template_extra,
+                .cache_salt = cache_salt};
+  next.messages.push_back(
+      {{"role", "assistant"}, {"content", answer.answer}, {"reasoning_content", answer.thought}});
+  WarmNextTurn(context, std::move(next));
 }
 
 }  // namespace aha

@@ -21,6 +21,13 @@ struct NextTurn {
   uint64_t cache_salt = 0;
 };
 
+struct SampleResult;
+
+// After an answer to `spec`: what was answered without its thought is what the next turn's prompt
+// holds. Nothing, where nothing was left out or the next prompt cannot be known.
+void WarmAfter(ApiContext& context, const ChatSpec& spec, const SampleResult& answer,
+               std::shared_ptr<ServedModel> model, uint64_t cache_salt);
+
 // From the loop; returns at once. A conversation that cannot be rendered so is left alone.
 void WarmNextTurn(ApiContext& context, NextTurn next);
 

@@ -107,7 +107,8 @@ class ChatCompletion : public ChatSink {
     for (const SampleResult& result : results()) {
       if (result.reason == FinishReason::kError) return Fail();
     }
-    Warm();
+    WarmAfter(context_, spec_, results()[spec_.vote ? Vote().chosen() : 0], shared_model(),
+              cache_salt_);
     if (style_.stream) {
       if (spec_.vote) {
         Json chunk = head_.ToJson("chat.completion.chunk");
@@ -143,23 +144,6 @@ class ChatCompletion : public ChatSink {
     out["usage"] = usage().ToJson();
     if (!receipt_.is_null()) out["receipt"] = WithSamples(std::move(receipt_), results());
     exchange_->Send(JsonResponse(out));
-  }
-
-  // The answer without its thought is what the next turn's prompt holds.
-  void Warm() {
-    const SampleResult& result = results()[spec_.vote ? Vote().chosen() : 0];
-    if (result.thought_tokens == 0 || result.reason != FinishReason::kStop || spec_.prefix ||
-        !result.calls.empty()) {
-      return;
-    }
-    NextTurn next{.model = shared_model(),
-                  .messages = spec_.messages,
-                  .tools = spec_.tools,
-                  .template_extra = spec_.template_extra,
-                  .cache_salt = cache_salt_};
-    next.messages.push_back(
-        {{"role", "assistant"}, {"content", result.answer}, {"reasoning_content", result.thought}});
-    WarmNextTurn(context_, std::move(next));
   }
 
   VoteResult Vote() const {
