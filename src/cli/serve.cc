@@ -8,6 +8,7 @@
 #include "base/files.h"
 #include "cli/command.h"
 #include "cli/session.h"
+#include "library/library.h"
 #include "server/app_server.h"
 #include "server/gate.h"
 #include "server/random_id.h"
@@ -26,6 +27,8 @@ struct ServeFlags {
   std::string recipes = "recipes";
   std::vector<std::string> keys;
   bool make_key = false;
+  bool no_sandbox = false;
+  std::vector<std::string> readable;
   std::vector<std::string> host_names;
   int64_t memory_mb = 0;
   double idle_minutes = 10;
@@ -89,6 +92,12 @@ Result<AppOptions> OptionsOf(const ServeFlags& flags) {
     AHA_ASSIGN_OR_RETURN(o.api_keys.emplace_back(), KeyIn(o.data));
   }
   o.version = AHA_VERSION;
+  o.sandbox = !flags.no_sandbox;
+  for (const std::string& folder : flags.readable) o.readable.push_back(fs::absolute(folder));
+  // The model's own place, whatever folder it lies in.
+  if (const Result<fs::path> model = ResolveModel(flags.session.model); model.ok()) {
+    o.readable.push_back(fs::absolute(*model));
+  }
   return o;
 }
 
@@ -127,6 +136,7 @@ Status RunServe(const ServeFlags& flags) {
   AHA_ASSIGN_OR_RETURN(const std::unique_ptr<AppServer> server,
                        AppServer::Create(std::move(options)));
   const StopOnSignal stop(*server);
+  for (const std::string& warning : server->warnings()) fmt::print(stderr, "aha: {}\n", warning);
   if (!IsLoopback(host)) {
     fmt::print(stderr,
                "Other machines can reach this server at {}; what they say and hear is not "
@@ -156,6 +166,11 @@ void AddServe(CLI::App& app, Command* run) {
   serve->add_flag("--make-key", flags->make_key, "ask for a key that is made and kept in the data");
   serve->add_option("--host-name", flags->host_names,
                     "a name that the server is reached by, besides localhost and addresses");
+  serve->add_option(
+      "--read", flags->readable,
+      "a further folder that may be read, for recipes that name data; may be repeated");
+  serve->add_flag("--no-sandbox", flags->no_sandbox,
+                  "keep the right to open connections and files anywhere");
   serve->add_option("--memory", flags->memory_mb, "MB for all open models together")
       ->check(CLI::Range(int64_t{64}, int64_t{1} << 30));
   serve->add_option("--idle", flags->idle_minutes, "minutes until an unused model is closed")

@@ -18,7 +18,7 @@ struct AppFacts {
   std::string code_path;  // "avx512 (vnni, bf16)"
   int64_t cores = 1;
   double read_bytes_per_s = 0;  // measured; 0: not yet
-  Json sandbox = {{"network", false}, {"files", false}};
+  Json sandbox = {{"network", "not restricted"}, {"files", "not restricted"}};  // sentences
   bool can_train = false;
 };
 void AddAppRoutes(Router& router, ApiContext& context, ModelCards& cards, AppFacts& facts);

@@ -6,6 +6,7 @@
 #include <boost/asio/thread_pool.hpp>
 
 #include "kernels/machine_limits.h"
+#include "library/library.h"
 #include "server/anthropic_messages.h"
 #include "server/api_context.h"
 #include "server/app_routes.h"
@@ -17,6 +18,7 @@
 #include "server/openai_completions.h"
 #include "server/openai_responses.h"
 #include "server/runs_routes.h"
+#include "server/sandbox.h"
 #include "server/turn_routes.h"
 #include "server/ui_routes.h"
 
@@ -38,10 +40,31 @@ const std::vector<std::pair<std::string, std::string>>& CommonHeaders() {
   return headers;
 }
 
+// The system's own, which programs are run from and machines described by, and what was asked for.
+SandboxFolders FoldersOf(const AppOptions& options) {
+  SandboxFolders f;
+  f.read = {"/usr",
+            "/lib",
+            "/lib64",
+            "/bin",
+            "/etc",
+            "/proc",
+            "/sys",
+            "/opt",
+            "/dev/urandom",
+            ModelsFolder(),
+            ShippedModelsFolder()};
+  if (!options.trainer.empty()) f.read.push_back(options.trainer);
+  f.read.insert(f.read.end(), options.recipes.begin(), options.recipes.end());
+  f.read.insert(f.read.end(), options.readable.begin(), options.readable.end());
+  f.write = {options.data, options.models.runs, "/dev/null"};
+  return f;
+}
+
 class Server : public AppServer {
  public:
-  explicit Server(AppOptions options)
-      : options_(std::move(options)), cards_(options_.models.runs), workers_(2) {}
+  Server(AppOptions options, const SandboxState& files)
+      : files_(files), options_(std::move(options)), cards_(options_.models.runs), workers_(2) {}
   ~Server() override { workers_.join(); }
 
   Status Open() {
@@ -83,6 +106,7 @@ class Server : public AppServer {
     turns_.AddRoutes(router_);
     MakeFacts();
     AddAppRoutes(router_, context_, cards_, facts_);
+    GiveUp();
     return OkStatus();
   }
 
@@ -98,6 +122,7 @@ class Server : public AppServer {
     http_->Post([this] { turns_.StopAll([this] { http_->Stop(options_.stop_grace_s); }); });
   }
   const std::vector<Router::Route>& routes() const override { return router_.routes(); }
+  std::vector<std::string> warnings() const override { return warnings_; }
   std::string address() const override {
     const std::string host = http_->host();
     return fmt::format("http://{}:{}",
@@ -116,6 +141,15 @@ class Server : public AppServer {
         kernels::MeasureMachineLimits(pool, *options_.models.backend, 0.2).read_bytes_per_s;
   }
 
+  // All is open that will be needed: from here on there is less that can be done.
+  void GiveUp() {
+    if (!options_.sandbox) return;
+    const SandboxState calls = RestrictCalls();
+    facts_.sandbox = {{"network", calls.text}, {"files", files_.text}};
+    if (!calls.on) warnings_.push_back("connections of this server are " + calls.text);
+    if (!files_.on) warnings_.push_back("files of this server are " + files_.text);
+  }
+
   void Handle(HttpRequest request, std::shared_ptr<Exchange> exchange) {
     Router::Match match = router_.Find(request.method, request.path);
     if (auto refused = gate_.Check(&request, match.route)) {
@@ -130,6 +164,8 @@ class Server : public AppServer {
     match.route->handler(request, std::move(match.parts), std::move(exchange));
   }
 
+  SandboxState files_;
+  std::vector<std::string> warnings_;
   AppOptions options_;
   Gate gate_;
   ApiContext context_;
@@ -149,7 +185,16 @@ class Server : public AppServer {
 }  // namespace
 
 Result<std::unique_ptr<AppServer>> AppServer::Create(AppOptions options) {
-  auto server = std::make_unique<Server>(std::move(options));
+  SandboxState files;
+  if (options.sandbox) {
+    for (const auto& folder : {options.data, options.models.runs}) {
+      std::error_code error;
+      std::filesystem::create_directories(folder, error);
+      if (error) return IoError("{}: {}", folder.string(), error.message());
+    }
+    files = RestrictFiles(FoldersOf(options));
+  }
+  auto server = std::make_unique<Server>(std::move(options), files);
   AHA_RETURN_IF_ERROR(server->Open());
   return std::unique_ptr<AppServer>(std::move(server));
 }

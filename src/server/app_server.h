@@ -27,6 +27,10 @@ struct AppOptions {
   std::filesystem::path trainer;               // this binary's file; empty: no runs are started
   std::vector<std::filesystem::path> recipes;  // folders of what may be started
   double stop_grace_s = 20;
+  // Give up files outside these folders and those of the options, and new connections; of the whole
+  // process, for good.
+  bool sandbox = false;
+  std::vector<std::filesystem::path> readable;
 };
 
 class AppServer {
@@ -37,6 +41,9 @@ class AppServer {
   virtual void Run() = 0;
   virtual void Stop() = 0;  // from any thread; answers being made have a while to end
   virtual const std::vector<Router::Route>& routes() const = 0;
+  // Sentences for the user on what the server does not hold back from; none: all is as it should
+  // be.
+  virtual std::vector<std::string> warnings() const = 0;
   virtual std::string address() const = 0;  // "http://127.0.0.1:8080"
 };
 
