@@ -252,8 +252,8 @@ TEST(Serve, Case15NothingIsFetchedForARequest) {
                       {"content", {{{"type", "image_url"}, {"image_url", {{"url", url}}}}}}}}}});
   EXPECT_EQ(image.status, 400);
   EXPECT_THAT(ErrorParam(image), HasSubstr("messages[0]")) << image.body;
-  for (const std::string& model :
-       {url, std::string("hf.co/x/y"), std::string("../../../etc/passwd")}) {
+  for (const std::string& model : {url, TestDataPath(kModel).string(), std::string("hf.co/x/y"),
+                                   std::string("../../../etc/passwd")}) {
     Json body = Ask("x");
     body["model"] = model;
     EXPECT_EQ(server.Post("/v1/chat/completions", body).status, 404) << model;

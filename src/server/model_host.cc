@@ -85,7 +85,18 @@ ModelHost::~ModelHost() {
 // --- models ---
 
 Result<fs::path> ModelHost::PathOf(const std::string& name) const {
-  if (!name.starts_with("runs/") || options_.runs.empty()) return ResolveModel(name);
+  if (name == options_.default_model || name == default_model()) {
+    return ResolveModel(options_.default_model);
+  }
+  if (!name.starts_with("runs/") || options_.runs.empty()) {
+    // Names of the library only: what a client sends is no path on this machine.
+    AHA_ASSIGN_OR_RETURN(const fs::path path, ResolveModel(name));
+    const std::vector<fs::path> known = InstalledModels();
+    if (std::ranges::find(known, path) == known.end()) {
+      return NotFound("there is no model '{}'", name);
+    }
+    return path;
+  }
   const std::string rest = name.substr(5);
   const size_t slash = rest.find('/');
   const std::string run = rest.substr(0, slash);
