@@ -23,6 +23,7 @@ void AddEval(CLI::App& app, Command* run);
 void AddRuns(CLI::App& app, Command* run);
 void AddVerify(CLI::App& app, Command* run);
 void AddServe(CLI::App& app, Command* run);
+void AddDoctor(CLI::App& app, Command* run);
 void AddReplay(CLI::App& app, Command* run);
 void AddModels(CLI::App& app, Command* run);
 

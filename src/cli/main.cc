@@ -31,6 +31,7 @@ int main(int argc, char** argv) {
   aha::cli::AddAsk(app, &run);
   aha::cli::AddChat(app, &run);
   aha::cli::AddServe(app, &run);
+  aha::cli::AddDoctor(app, &run);
   aha::cli::AddReplay(app, &run);
   aha::cli::AddModels(app, &run);
   aha::cli::AddBench(app, &run);

@@ -1,9 +1,14 @@
 // aha serve: the web app and the APIs, on this machine.
+#include <fcntl.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <csignal>
 #include <cstdlib>
+#include <optional>
 #include <thread>
+#include <utility>
 
 #include "base/files.h"
 #include "cli/command.h"
@@ -28,18 +33,12 @@ struct ServeFlags {
   std::vector<std::string> keys;
   bool make_key = false;
   bool no_sandbox = false;
+  bool open = false;
   std::vector<std::string> readable;
   std::vector<std::string> host_names;
   int64_t memory_mb = 0;
   double idle_minutes = 10;
 };
-
-// $XDG_DATA_HOME/aha, where the models lie too.
-fs::path DataFolder() {
-  if (const char* data = std::getenv("XDG_DATA_HOME")) return fs::path(data) / "aha";
-  const char* home = std::getenv("HOME");
-  return fs::path(home != nullptr ? home : ".") / ".local/share/aha";
-}
 
 // The key that --make-key made, or a new one; said once, kept in DATA/api_key for its owner alone.
 Result<std::string> KeyIn(const fs::path& data) {
@@ -129,10 +128,50 @@ class StopOnSignal {
   std::thread thread_;
 };
 
+// Opens the page by what the desktop has for that. A process of its own from the start, before the
+// server gives up connections: a browser needs them.
+class BrowserOpener {
+ public:
+  BrowserOpener() {
+    int ends[2];
+    if (pipe2(ends, O_CLOEXEC) != 0) return;
+    const pid_t pid = fork();
+    if (pid == 0) {
+      // The grandchild waits for the address; nobody has to wait for it.
+      if (fork() != 0) _exit(0);
+      close(ends[1]);
+      char address[256] = {};
+      if (read(ends[0], address, sizeof address - 1) <= 0) _exit(0);
+      sigset_t none;
+      sigemptyset(&none);
+      pthread_sigmask(SIG_SETMASK, &none, nullptr);
+      execlp("xdg-open", "xdg-open", address, nullptr);
+      static constexpr char kSorry[] = "aha: there is no xdg-open here to open a browser with\n";
+      (void)!write(STDERR_FILENO, kSorry, sizeof kSorry - 1);
+      _exit(0);
+    }
+    close(ends[0]);
+    to_ = ends[1];
+    if (pid > 0) waitpid(pid, nullptr, 0);
+  }
+  ~BrowserOpener() {
+    if (to_ >= 0) close(to_);
+  }
+  void Open(const std::string& address) {
+    (void)!write(to_, address.data(), address.size());
+    close(std::exchange(to_, -1));
+  }
+
+ private:
+  int to_ = -1;
+};
+
 Status RunServe(const ServeFlags& flags) {
   StopOnSignal::Block();
   AHA_ASSIGN_OR_RETURN(AppOptions options, OptionsOf(flags));
   const std::string host = options.host == "localhost" ? "127.0.0.1" : options.host;
+  std::optional<BrowserOpener> browser;
+  if (flags.open) browser.emplace();
   AHA_ASSIGN_OR_RETURN(const std::unique_ptr<AppServer> server,
                        AppServer::Create(std::move(options)));
   const StopOnSignal stop(*server);
@@ -145,6 +184,7 @@ Status RunServe(const ServeFlags& flags) {
   }
   fmt::print("{}\n", server->address());
   std::fflush(stdout);
+  if (browser) browser->Open(server->address());
   server->Run();
   return OkStatus();
 }
@@ -169,6 +209,7 @@ void AddServe(CLI::App& app, Command* run) {
   serve->add_option(
       "--read", flags->readable,
       "a further folder that may be read, for recipes that name data; may be repeated");
+  serve->add_flag("--open", flags->open, "open the web app in the browser");
   serve->add_flag("--no-sandbox", flags->no_sandbox,
                   "keep the right to open connections and files anywhere");
   serve->add_option("--memory", flags->memory_mb, "MB for all open models together")

@@ -48,4 +48,10 @@ Result<std::unique_ptr<Session>> Session::Open(const SessionFlags& flags) {
   return session;
 }
 
+std::filesystem::path DataFolder() {
+  if (const char* data = std::getenv("XDG_DATA_HOME")) return std::filesystem::path(data) / "aha";
+  const char* home = std::getenv("HOME");
+  return std::filesystem::path(home != nullptr ? home : ".") / ".local/share/aha";
+}
+
 }  // namespace aha::cli

@@ -17,6 +17,8 @@ namespace aha::cli {
 Result<const kernels::Backend*> ChooseBackend();
 // At least 1.
 int Cores();
+// $XDG_DATA_HOME/aha, where the models lie too, and conversations and keys.
+std::filesystem::path DataFolder();
 
 struct SessionFlags {
   std::string model;
