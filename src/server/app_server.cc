@@ -54,7 +54,8 @@ SandboxFolders FoldersOf(const AppOptions& options) {
             "/dev/urandom",
             ModelsFolder(),
             ShippedModelsFolder()};
-  if (!options.trainer.empty()) f.read.push_back(options.trainer);
+  // Its folder: a program that was built anew is another file.
+  if (!options.trainer.empty()) f.read.push_back(options.trainer.parent_path());
   f.read.insert(f.read.end(), options.recipes.begin(), options.recipes.end());
   f.read.insert(f.read.end(), options.readable.begin(), options.readable.end());
   f.write = {options.data, options.models.runs, "/dev/null"};
