@@ -52,8 +52,8 @@ setup_ui() {
   fi
 }
 
-# Gets what the app and the APIs are tested with: Debian's Chromium, and the npm packages of tests/browser and tests/sdk
-# (other people's clients). Without them those tests are skipped, and say so.
+# Gets what the app and the APIs are tested with: Debian's Chromium, and the npm and Python packages of
+# tests/browser and tests/sdk (other people's clients). Without them those tests are skipped, and say so.
 setup_clients() {
   local stamp folder sudo=()
   if ! command -v chromium >/dev/null; then
@@ -61,6 +61,12 @@ setup_clients() {
     say "Installing Chromium, which the web app is tested in: chromium"
     "${sudo[@]}" env DEBIAN_FRONTEND=noninteractive \
       apt-get install -y -qq --no-install-recommends chromium >/dev/null || true
+  fi
+  stamp="$root/tests/sdk/python/.aha-$(cksum < "$root/tests/sdk/requirements.txt" | cut -d' ' -f1)"
+  if [ ! -e "$stamp" ]; then
+    say "Getting the Python packages of tests/sdk"
+    python3 -m pip install --quiet --disable-pip-version-check --target "$root/tests/sdk/python" --upgrade \
+      -r "$root/tests/sdk/requirements.txt" >&2 && touch "$stamp" || true
   fi
   command -v npm >/dev/null || return 0
   for folder in browser sdk; do

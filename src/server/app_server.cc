@@ -103,6 +103,7 @@ class Server : public AppServer {
     AddRunsRoutes(router_, context_, *runs_);
     AHA_ASSIGN_OR_RETURN(store_, ConversationStore::Open(options_.data / "conversations"));
     context_.store = store_.get();
+    if (!store_->notice().empty()) warnings_.push_back(store_->notice());
     AddConversationRoutes(router_, context_, *store_);
     turns_.AddRoutes(router_);
     MakeFacts();

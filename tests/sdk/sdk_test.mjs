@@ -140,14 +140,14 @@ const tests = {
   },
 
   async responsesGoOnFromEachOther() {
-    const first = await openai.responses.create({model, input: messages[0].content, instructions: 'Be brief.', reasoning: {effort: 'medium'}});
+    const first = await openai.responses.create({model, input: messages[0].content, instructions: 'Be brief.', temperature: 0, reasoning: {effort: 'medium'}});
     assert.equal(first.status, 'completed');
     assert.deepEqual(first.output.map(item => item.type), ['reasoning', 'message']);
     assert.ok(first.output_text.length > 0);
     assert.ok(first.usage.output_tokens_details.reasoning_tokens > 0);
     assert.equal((await openai.responses.retrieve(first.id)).id, first.id);
     const events = [];
-    const stream = openai.responses.stream({model, input: 'Use 1 and 2 to make 3', previous_response_id: first.id});
+    const stream = openai.responses.stream({model, temperature: 0, input: 'Use 9, 7 and 6 to make 10', previous_response_id: first.id});
     for await (const event of stream) events.push(event);
     const second = await stream.finalResponse();
     assert.equal(second.status, 'completed');
@@ -169,7 +169,7 @@ const tests = {
     assert.equal(cut.status, 'incomplete');
     assert.equal(cut.incomplete_details.reason, 'max_output_tokens');
     // The whole conversation by hand, as clients without state do.
-    const third = await openai.responses.create({model, store: false, input: [...messages, ...second.output, {role: 'user', content: 'Use 2 and 3 to make 6'}]});
+    const third = await openai.responses.create({model, store: false, input: [...messages, ...second.output, {role: 'user', content: messages[0].content}], temperature: 0});
     assert.equal(third.status, 'completed');
     await assert.rejects(openai.responses.retrieve(third.id), OpenAI.NotFoundError);
     const tool = await openai.responses.create({model, input: messages[0].content, tool_choice: 'required', tools: [{type: 'function', name: 'weather', parameters: weather, strict: true}]});
@@ -179,7 +179,7 @@ const tests = {
   },
 
   async anthropicMessages() {
-    const request = {model: 'claude-opus-4', max_tokens: 400, messages, system: [{type: 'text', text: 'Be brief.'}], thinking: {type: 'enabled', budget_tokens: 1024}};
+    const request = {model: 'claude-opus-4', max_tokens: 400, messages, system: [{type: 'text', text: 'Be brief.'}], thinking: {type: 'enabled', budget_tokens: 1024}, temperature: 0};
     const whole = await anthropic.messages.create(request);
     assert.equal(whole.role, 'assistant');
     assert.deepEqual(whole.content.map(block => block.type), ['thinking', 'text']);
@@ -199,7 +199,7 @@ const tests = {
     const silent = await anthropic.messages.create({...request, thinking: {type: 'disabled'}});
     assert.deepEqual(silent.content.map(block => block.type), ['text']);
     // What was said before comes back, thoughts too.
-    const next = await anthropic.messages.create({...request, messages: [...messages, {role: 'assistant', content: again.content}, {role: 'user', content: 'Use 1 and 2 to make 3'}]});
+    const next = await anthropic.messages.create({...request, messages: [...messages, {role: 'assistant', content: again.content}, {role: 'user', content: messages[0].content}]});
     assert.ok(next.content.length > 0);
     const stopped = await anthropic.messages.create({...request, thinking: {type: 'disabled'}, temperature: 0, stop_sequences: [')', '+', '-', '*', '/']});
     assert.equal(stopped.stop_reason, 'stop_sequence');
@@ -209,7 +209,7 @@ const tests = {
 
   async anthropicTools() {
     const tools = [{name: 'weather', input_schema: weather}];
-    const stream = anthropic.messages.stream({model, max_tokens: 400, messages, tools, tool_choice: {type: 'tool', name: 'weather'}});
+    const stream = anthropic.messages.stream({model, max_tokens: 400, temperature: 0, messages, tools, tool_choice: {type: 'tool', name: 'weather'}});
     const final = await stream.finalMessage();
     assert.equal(final.stop_reason, 'tool_use');
     const use = final.content.find(block => block.type === 'tool_use');
