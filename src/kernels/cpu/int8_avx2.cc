@@ -15,6 +15,7 @@ using F = __m256;
 struct Isa {
   static constexpr int kRows = 8;
   static constexpr int kTileTokens = 4;
+  static constexpr int kChains = 1;
   static constexpr bool kSignedCodes = true;  // 8-bit codes stay signed: vpmaddubsw would saturate
 
   static V Load16OfEach(const std::byte* p, const int32_t* offset, int i) {
@@ -79,6 +80,7 @@ struct Isa {
   static F Fma(F a, F b, F c) { return _mm256_fmadd_ps(a, b, c); }
   static F Negate(F a) { return _mm256_xor_ps(a, _mm256_set1_ps(-0.0f)); }
   static V Load(const std::byte* p) { return _mm256_load_si256(reinterpret_cast<const V*>(p)); }
+  static void KeepInRegister(V&) {}  // there are too few
   static void Store(V v, std::byte* p) { _mm256_store_si256(reinterpret_cast<V*>(p), v); }
   static F LoadFloats(const float* p) { return _mm256_loadu_ps(p); }
   static void StoreFloats(F v, float* p) { _mm256_storeu_ps(p, v); }

@@ -15,6 +15,7 @@ using F = __m512;
 struct Isa {
   static constexpr int kRows = 16;
   static constexpr int kTileTokens = 16;
+  static constexpr int kChains = 4;            // tokens side by side
   static constexpr bool kSignedCodes = false;  // vpdpbusd wants unsigned codes
 
   static V Load16OfEach(const std::byte* p, const int32_t* offset, int i) {
@@ -78,6 +79,8 @@ struct Isa {
   static F Fma(F a, F b, F c) { return _mm512_fmadd_ps(a, b, c); }
   static F Negate(F a) { return _mm512_xor_ps(a, _mm512_set1_ps(-0.0f)); }
   static V Load(const std::byte* p) { return _mm512_load_si512(p); }
+  // Or the compiler loads it anew for each token.
+  static void KeepInRegister(V& v) { asm volatile("" : "+v"(v)); }
   static void Store(V v, std::byte* p) { _mm512_store_si512(p, v); }
   static F LoadFloats(const float* p) { return _mm512_loadu_ps(p); }
   static void StoreFloats(F v, float* p) { _mm512_storeu_ps(p, v); }
