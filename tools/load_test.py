@@ -62,12 +62,15 @@ def main():
     options = parser.parse_args()
     url = urlparse(options.url)
     measure(url, options.model, 1, 8)  # warm
-    alone = None
-    for streams in map(int, options.streams.split(",")):
-        runs = [measure(url, options.model, streams, options.tokens) for _ in range(options.repeats)]
-        speed = statistics.median(speed for speed, _ in runs)
-        first = sorted(t for _, firsts in runs for t in firsts)
-        alone = alone or speed
+    counts = [int(word) for word in options.streams.split(",")]
+    runs = {streams: [] for streams in counts}
+    for _ in range(options.repeats):  # in turns: a machine's mood is everybody's
+        for streams in counts:
+            runs[streams].append(measure(url, options.model, streams, options.tokens))
+    alone = statistics.median(speed for speed, _ in runs[counts[0]])
+    for streams in counts:
+        speed = statistics.median(speed for speed, _ in runs[streams])
+        first = sorted(t for _, firsts in runs[streams] for t in firsts)
         print(f"{streams:4} streams: {speed:8.1f} tokens/s ({speed / alone:.2f}x), first token p50 {first[len(first) // 2] * 1e3:.0f} ms, "
               f"p99 {first[min(len(first) - 1, int(len(first) * 0.99))] * 1e3:.0f} ms")
 
