@@ -7,12 +7,13 @@
 #include "server/random_id.h"
 #include "server/request_fields.h"
 #include "server/unix_time.h"
+#include "tokenizer/utf8.h"
 
 namespace aha {
 namespace {
 
-// Prompts of one request that are at work at a time: the others' requests find places too.
-constexpr size_t kWindow = 64;
+// While no place is free for a batch that has begun.
+constexpr double kTryAgainSeconds = 0.2;
 
 std::optional<ApiError> ReadPrompt(const Json& json, const std::string& where,
                                    CompletionSpec::Prompt* out) {
@@ -59,36 +60,60 @@ std::optional<ApiError> ReadPrompts(const Json& body, CompletionSpec* spec) {
   return std::nullopt;
 }
 
-struct Prepared {
-  CompletionSpec spec;
-  std::vector<GenerationSpec> generations;  // one for each prompt
+// A prompt of the request.
+struct PreparedPrompt {
+  GenerationSpec generation;
+  std::string text;       // of an echo
+  size_t shown_from = 0;  // the ids before were added by the tokenizer: `text` does not have them
 };
 
-ApiResult<GenerationSpec> PrepareOne(const CompletionSpec& spec, const CompletionSpec::Prompt& p,
+struct Prepared {
+  CompletionSpec spec;
+  std::vector<PreparedPrompt> prompts;
+};
+
+int64_t Characters(std::string_view text) {
+  return std::ranges::count_if(text, [](char c) { return (c & 0xc0) != 0x80; });
+}
+
+ApiResult<PreparedPrompt> PrepareOne(const CompletionSpec& spec, size_t index,
                                      const std::shared_ptr<ServedModel>& model) {
+  const CompletionSpec::Prompt& p = spec.prompts[index];
+  const std::string where = spec.prompts.size() == 1 ? "prompt" : fmt::format("prompt[{}]", index);
   const TextModel& text = *model->text;
-  GenerationSpec g;
+  PreparedPrompt out;
+  GenerationSpec& g = out.generation;
   g.model = model;
   if (const auto* words = std::get_if<std::string>(&p)) {
     // The whole prompt is the caller's own: what looks like a special token is meant as one.
-    Result<std::vector<int32_t>> ids =
-        text.tokenizer.Encode(*words, {.allow_special = true, .add_special_tokens = true});
+    EncodeOptions options{.allow_special = true, .add_special_tokens = spec.add_special_tokens};
+    Result<std::vector<int32_t>> ids = text.tokenizer.Encode(*words, options);
     if (!ids.ok()) return FromStatus(ids.status(), "prompt");
     g.prompt = std::move(*ids);
+    if (spec.echo && spec.add_special_tokens) {
+      options.add_special_tokens = false;
+      Result<std::vector<int32_t>> own = text.tokenizer.Encode(*words, options);
+      if (!own.ok()) return FromStatus(own.status(), "prompt");
+      const auto begin = std::search(g.prompt.begin(), g.prompt.end(), own->begin(), own->end());
+      out.shown_from = static_cast<size_t>(begin - g.prompt.begin());
+    }
+    if (spec.echo) out.text = *words;
   } else {
     g.prompt = std::get<std::vector<int32_t>>(p);
+    if (spec.echo) out.text = text.tokenizer.Decode(g.prompt);
   }
-  if (g.prompt.empty()) return BadField("prompt", "a prompt holds no tokens");
+  if (g.prompt.empty()) return BadField("prompt", "{} holds no tokens", where);
   for (const int32_t id : g.prompt) {
     if (id >= text.model->info().vocab) {
-      return BadField("prompt", "prompt holds the id {}: '{}' has ids from 0 to {}", id, model->id,
-                      text.model->info().vocab - 1);
+      return BadField("prompt", "{} holds the id {}: '{}' has ids from 0 to {}", where, id,
+                      model->id, text.model->info().vocab - 1);
     }
   }
   const int64_t room = model->max_context() - static_cast<int64_t>(g.prompt.size());
   if (room < (spec.max_tokens > 0 ? 1 : 0)) {
-    ApiError error = BadField("prompt", "a prompt has {} tokens; the context of '{}' holds {}",
-                              g.prompt.size(), model->id, model->max_context());
+    ApiError error = BadField("prompt", "{} has {} tokens; the context of '{}' holds {}{}", where,
+                              g.prompt.size(), model->id, model->max_context(),
+                              spec.max_tokens > 0 ? ", with at least one for the answer" : "");
     error.code = "context_length_exceeded";
     return error;
   }
@@ -98,7 +123,24 @@ ApiResult<GenerationSpec> PrepareOne(const CompletionSpec& spec, const Completio
   g.stop_ids = text.stop_ids;
   g.top_logprobs = std::max(spec.logprobs, 0);
   g.prompt_logprobs = spec.echo && spec.logprobs >= 0;
-  return g;
+  return out;
+}
+
+// An answer's log-probabilities are in memory until its last byte.
+std::optional<ApiError> CheckLogprobs(const Prepared& p) {
+  if (p.spec.logprobs < 0) return std::nullopt;
+  int64_t tokens = 0;
+  for (const PreparedPrompt& one : p.prompts) {
+    const GenerationSpec& g = one.generation;
+    tokens += g.n * (g.max_tokens + (p.spec.echo ? static_cast<int64_t>(g.prompt.size()) : 0));
+  }
+  const int64_t numbers = tokens * (1 + p.spec.logprobs);
+  if (numbers <= limits::kLogprobNumbers) return std::nullopt;
+  return BadField(
+      "logprobs",
+      "logprobs of {} tokens, up to {} of each, are {} numbers: at most {} are possible "
+      "in one request",
+      tokens, 1 + p.spec.logprobs, numbers, limits::kLogprobNumbers);
 }
 
 ApiResult<Prepared> Prepare(const HttpRequest& request, ApiContext& context) {
@@ -109,16 +151,18 @@ ApiResult<Prepared> Prepare(const HttpRequest& request, ApiContext& context) {
   Result<std::shared_ptr<ServedModel>> model = context.host->Acquire(spec->model);
   if (!model.ok()) return ModelError(model.status());
   Prepared out{.spec = std::move(*spec)};
-  const SamplingParams sampling = out.spec.sampling.Resolve((*model)->text->defaults);
-  if (auto error = CheckLogitBias(sampling, **model)) return *error;
   const uint64_t owner = context.CallerOf(request, out.spec.user_id).OwnerHash();
-  for (const CompletionSpec::Prompt& prompt : out.spec.prompts) {
-    ApiResult<GenerationSpec> one = PrepareOne(out.spec, prompt, *model);
+  for (size_t i = 0; i < out.spec.prompts.size(); ++i) {
+    ApiResult<PreparedPrompt> one = PrepareOne(out.spec, i, *model);
     if (!one.ok()) return one.error();
-    one->sampling = sampling;
-    one->owner = one->cache_salt = owner;
-    out.generations.push_back(std::move(*one));
+    GenerationSpec& g = one->generation;
+    // Each its own: without a seed, equal prompts get different answers.
+    g.sampling = out.spec.sampling.Resolve((*model)->text->defaults);
+    if (auto error = CheckLogitBias(g.sampling, **model)) return *error;
+    g.owner = g.cache_salt = owner;
+    out.prompts.push_back(std::move(*one));
   }
+  if (auto error = CheckLogprobs(out)) return *error;
   return out;
 }
 
@@ -127,21 +171,16 @@ class CompletionBatch : public std::enable_shared_from_this<CompletionBatch> {
  public:
   CompletionBatch(Prepared prepared, ApiContext& context, std::shared_ptr<Exchange> exchange)
       : spec_(std::move(prepared.spec)),
-        waiting_(std::move(prepared.generations)),
-        model_(waiting_.front().model),
+        model_(prepared.prompts.front().generation.model),
         context_(context),
         exchange_(std::move(exchange)) {
-    for (const GenerationSpec& g : waiting_) {
-      std::string text;
-      if (spec_.echo) {
-        const auto* words = std::get_if<std::string>(&spec_.prompts[prompts_.size()]);
-        text = words != nullptr ? *words : model_->text->tokenizer.Decode(g.prompt);
-      }
-      prompts_.push_back({.ids = g.prompt,
-                          .text = std::move(text),
-                          .scores = LegacyLogprobs(model_->text->tokenizer),
-                          .samples = std::vector<Sample>(static_cast<size_t>(spec_.n))});
-      usage_.prompt_tokens += static_cast<int64_t>(g.prompt.size());
+    const LegacyLogprobs none(model_->text->tokenizer);
+    for (PreparedPrompt& prompt : prepared.prompts) {
+      usage_.prompt_tokens += static_cast<int64_t>(prompt.generation.prompt.size());
+      prompts_.push_back(
+          {.prepared = std::move(prompt),
+           .scores = none,
+           .samples = std::vector<Sample>(static_cast<size_t>(spec_.n), Sample{.scores = none})});
     }
   }
 
@@ -156,13 +195,12 @@ class CompletionBatch : public std::enable_shared_from_this<CompletionBatch> {
  private:
   struct Sample {
     std::string text;
-    std::vector<GeneratedToken> tokens;
+    LegacyLogprobs scores;
     FinishReason reason = FinishReason::kNone;
-    bool begun = false;  // of a stream: the prompt was sent
+    bool begun = false;  // the prompt, of an echo, is in `text` and `scores`
   };
   struct PromptState {
-    std::vector<int32_t> ids;
-    std::string text;       // of an echo
+    PreparedPrompt prepared;
     LegacyLogprobs scores;  // of an echo
     std::vector<Sample> samples;
     uint64_t generation = 0;  // while it is at work
@@ -178,13 +216,18 @@ class CompletionBatch : public std::enable_shared_from_this<CompletionBatch> {
   };
 
   void StartMore() {
-    while (!stopped_ && next_ < waiting_.size() && running_ < kWindow) {
+    while (!stopped_ && next_ < prompts_.size() && running_ < limits::kPromptsAtWork) {
       PromptState& prompt = prompts_[next_];
       const auto sink = std::make_shared<Sink>(shared_from_this(), next_);
-      const Result<uint64_t> id = context_.host->Start(waiting_[next_], sink);
+      const Result<uint64_t> id = context_.host->Start(prompt.prepared.generation, sink);
       if (!id.ok()) {
-        if (running_ > 0) return;  // when one of ours ends there is a place
-        return Fail(Overloaded(id.status()));
+        if (next_ == 0) return Fail(Overloaded(id.status()));
+        // When one of ours ends there is a place; without any, others have taken it: half an answer
+        // is not thrown away for that.
+        if (running_ == 0) {
+          context_.after(kTryAgainSeconds, [self = shared_from_this()] { self->StartMore(); });
+        }
+        return;
       }
       prompt.generation = *id;
       prompt.unfinished = prompt.samples.size();
@@ -208,23 +251,20 @@ class CompletionBatch : public std::enable_shared_from_this<CompletionBatch> {
       case GenerationEvent::Kind::kStart:
         usage_.cached_tokens += event.cached_tokens;
         break;
-      case GenerationEvent::Kind::kPromptLogprob: {
-        const auto position = static_cast<size_t>(event.position);
-        if (position == 1) prompt.scores.AddFirst(prompt.ids[0]);
-        if (position >= prompt.ids.size()) break;
-        const GeneratedToken& token = event.tokens.front();
-        prompt.scores.Add(prompt.ids[position], token.logprob, token.top);
+      case GenerationEvent::Kind::kPromptLogprob:
+        ScorePrompt(prompt, event);
         break;
-      }
       case GenerationEvent::Kind::kText: {
-        Sample& sample = prompt.samples[i];
+        Sample& sample = Begun(prompt, i);
         sample.text += event.answer;
         usage_.completion_tokens += static_cast<int64_t>(event.tokens.size());
-        if (spec_.style.stream) {
-          Chunk(index, i, event.answer, event.tokens, nullptr);
-        } else {
-          std::ranges::move(event.tokens, std::back_inserter(sample.tokens));
+        if (spec_.logprobs >= 0) {
+          for (const GeneratedToken& token : event.tokens) {
+            const bool shown = !model_->text->tokenizer.IsSpecial(token.id);
+            sample.scores.Add(token.id, token.logprob, token.top, shown);
+          }
         }
+        if (spec_.style.stream) Chunk(index, i, nullptr);
         break;
       }
       case GenerationEvent::Kind::kFinish:
@@ -233,10 +273,29 @@ class CompletionBatch : public std::enable_shared_from_this<CompletionBatch> {
     }
   }
 
+  void ScorePrompt(PromptState& prompt, const GenerationEvent& event) {
+    const std::vector<int32_t>& ids = prompt.prepared.generation.prompt;
+    const auto position = static_cast<size_t>(event.position);
+    if (position == 1) prompt.scores.AddFirst(ids[0], prompt.prepared.shown_from == 0);
+    if (position >= ids.size()) return;
+    const GeneratedToken& token = event.tokens.front();
+    prompt.scores.Add(ids[position], token.logprob, token.top,
+                      position >= prompt.prepared.shown_from);
+  }
+
+  // The sample, which begins with the prompt where that is asked for.
+  Sample& Begun(PromptState& prompt, size_t i) {
+    Sample& sample = prompt.samples[i];
+    if (std::exchange(sample.begun, true) || !spec_.echo) return sample;
+    sample.text = prompt.prepared.text;
+    sample.scores = prompt.scores;
+    sample.scores.MoveTo(Characters(sample.text));
+    return sample;
+  }
+
   void Finished(size_t index, size_t i, FinishReason reason) {
     PromptState& prompt = prompts_[index];
-    Sample& sample = prompt.samples[i];
-    sample.reason = reason;
+    Begun(prompt, i).reason = reason;
     if (reason == FinishReason::kError) {
       return Fail({.status = 500,
                    .message =
@@ -245,7 +304,7 @@ class CompletionBatch : public std::enable_shared_from_this<CompletionBatch> {
                    .type = "internal_error",
                    .code = "model_error"});
     }
-    if (spec_.style.stream) Chunk(index, i, "", {}, FinishName(reason, false));
+    if (spec_.style.stream) Chunk(index, i, FinishName(reason, false));
     if (--prompt.unfinished > 0) return;
     prompt.generation = 0;
     --running_;
@@ -270,25 +329,18 @@ class CompletionBatch : public std::enable_shared_from_this<CompletionBatch> {
             {"system_fingerprint", "aha-" + context_.version}};
   }
 
-  Json Logprobs(const PromptState& prompt, const std::vector<GeneratedToken>& tokens,
-                bool echo) const {
-    if (spec_.logprobs < 0) return nullptr;
-    LegacyLogprobs all = echo ? prompt.scores : LegacyLogprobs(model_->text->tokenizer);
-    for (const GeneratedToken& token : tokens) all.Add(token.id, token.logprob, token.top);
-    return all.ToJson();
-  }
-
-  void Chunk(size_t index, size_t i, const std::string& text,
-             const std::vector<GeneratedToken>& tokens, const char* finish) {
-    PromptState& prompt = prompts_[index];
-    const bool echo = spec_.echo && !std::exchange(prompt.samples[i].begun, true);
-    if (!echo && text.empty() && finish == nullptr && spec_.logprobs < 0) return;
+  // Of a stream: what the sample has that was not sent.
+  void Chunk(size_t index, size_t i, const char* finish) {
+    Sample& sample = prompts_[index].samples[i];
+    std::string text = std::exchange(sample.text, {});
+    Json logprobs = spec_.logprobs < 0 ? Json(nullptr) : sample.scores.Take();
+    const bool scored = spec_.logprobs >= 0 && !logprobs["tokens"].empty();
+    if (text.empty() && !scored && finish == nullptr) return;
     Json chunk = Head();
-    chunk["choices"] = {
-        {{"index", index * prompt.samples.size() + i},
-         {"text", echo ? prompt.text + text : text},
-         {"logprobs", finish != nullptr && !echo ? Json(nullptr) : Logprobs(prompt, tokens, echo)},
-         {"finish_reason", finish == nullptr ? Json(nullptr) : Json(finish)}}};
+    chunk["choices"] = {{{"index", index * prompts_[index].samples.size() + i},
+                         {"text", std::move(text)},
+                         {"logprobs", scored ? std::move(logprobs) : Json(nullptr)},
+                         {"finish_reason", finish == nullptr ? Json(nullptr) : Json(finish)}}};
     if (spec_.style.include_usage) chunk["usage"] = nullptr;
     exchange_->Write("data: " + DumpJson(chunk) + "\n\n");
   }
@@ -306,12 +358,13 @@ class CompletionBatch : public std::enable_shared_from_this<CompletionBatch> {
     }
     Json out = Head();
     out["choices"] = Json::array();
-    for (const PromptState& prompt : prompts_) {
-      for (const Sample& sample : prompt.samples) {
-        out["choices"].push_back({{"index", out["choices"].size()},
-                                  {"text", prompt.text + sample.text},
-                                  {"logprobs", Logprobs(prompt, sample.tokens, spec_.echo)},
-                                  {"finish_reason", FinishName(sample.reason, false)}});
+    for (PromptState& prompt : prompts_) {
+      for (Sample& sample : prompt.samples) {
+        out["choices"].push_back(
+            {{"index", out["choices"].size()},
+             {"text", std::move(sample.text)},
+             {"logprobs", spec_.logprobs < 0 ? Json(nullptr) : sample.scores.Take()},
+             {"finish_reason", FinishName(sample.reason, false)}});
       }
     }
     out["usage"] = usage_.ToJson();
@@ -319,7 +372,6 @@ class CompletionBatch : public std::enable_shared_from_this<CompletionBatch> {
   }
 
   CompletionSpec spec_;
-  std::vector<GenerationSpec> waiting_;
   std::shared_ptr<ServedModel> model_;
   ApiContext& context_;
   std::shared_ptr<Exchange> exchange_;
@@ -331,57 +383,51 @@ class CompletionBatch : public std::enable_shared_from_this<CompletionBatch> {
   bool stopped_ = false, failed_ = false;
 };
 
-bool IsUtf8(std::string_view bytes) {
-  // The JSON writer's own judgement.
-  try {
-    (void)Json(std::string(bytes)).dump();
-    return true;
-  } catch (const Json::exception&) {
-    return false;
-  }
-}
-
 }  // namespace
 
 std::string LegacyTokenText(std::string_view bytes) {
-  if (IsUtf8(bytes)) return std::string(bytes);
+  if (ValidUtf8Prefix(bytes) == bytes.size()) return std::string(bytes);
   std::string out = "bytes:";
   for (const char c : bytes) out += fmt::format("\\x{:02x}", static_cast<unsigned char>(c));
   return out;
 }
 
-void LegacyLogprobs::AddText(int32_t id) {
-  const std::string_view bytes = tokenizer_.TokenBytes(id);
+void LegacyLogprobs::AddText(int32_t id, bool shown) {
+  const std::string_view bytes = tokenizer_->TokenBytes(id);
   tokens_.push_back(LegacyTokenText(bytes));
-  offsets_.push_back(offset_);
-  offset_ += std::ranges::count_if(bytes, [](char c) { return (c & 0xc0) != 0x80; });
+  // A token that goes on in a character stands where that begins.
+  const bool inside = shown && offset_ > 0 && !bytes.empty() && (bytes[0] & 0xc0) == 0x80;
+  offsets_.push_back(offset_ - (inside ? 1 : 0));
+  if (shown) offset_ += Characters(bytes);
 }
 
-void LegacyLogprobs::AddFirst(int32_t id) {
-  AddText(id);
+void LegacyLogprobs::AddFirst(int32_t id, bool shown) {
+  AddText(id, shown);
   logprobs_.push_back(nullptr);
   tops_.push_back(nullptr);
 }
 
-void LegacyLogprobs::Add(int32_t id, float logprob, std::span<const TokenLogprob> top) {
-  AddText(id);
+void LegacyLogprobs::Add(int32_t id, float logprob, std::span<const TokenLogprob> top, bool shown) {
+  AddText(id, shown);
   logprobs_.push_back(logprob);
+  const auto& own = tokens_.back().get_ref<const std::string&>();
   Json all = Json::object();
-  // Two tokens may have one text: the likelier has the place, as they come in that order.
   for (const TokenLogprob& one : top) {
-    const std::string text = LegacyTokenText(tokenizer_.TokenBytes(one.id));
-    if (!all.contains(text)) all[text] = one.logprob;
+    std::string text = one.id == id ? own : LegacyTokenText(tokenizer_->TokenBytes(one.id));
+    const bool taken = one.id != id && (text == own || all.contains(text));
+    if (taken) text = fmt::format("token_id:{}", one.id);
+    all[text] = one.logprob;
   }
-  const std::string own = tokens_.back();
-  if (!all.contains(own)) all[own] = logprob;
+  all[own] = logprob;
   tops_.push_back(std::move(all));
 }
 
-Json LegacyLogprobs::ToJson() const {
-  return {{"tokens", tokens_},
-          {"token_logprobs", logprobs_},
-          {"top_logprobs", tops_},
-          {"text_offset", offsets_}};
+Json LegacyLogprobs::Take() {
+  const auto take = [](Json& list) { return std::exchange(list, Json::array()); };
+  return {{"tokens", take(tokens_)},
+          {"token_logprobs", take(logprobs_)},
+          {"top_logprobs", take(tops_)},
+          {"text_offset", take(offsets_)}};
 }
 
 ApiResult<CompletionSpec> ParseCompletion(const Json& body) {
@@ -395,6 +441,7 @@ ApiResult<CompletionSpec> ParseCompletion(const Json& body) {
   f.Read("max_tokens", &spec.max_tokens, 0, limits::kMaxTokens);
   f.ReadStrings("stop", &spec.stop, limits::kStopStrings, limits::kStopStringBytes);
   f.Read("echo", &spec.echo);
+  f.Read("add_special_tokens", &spec.add_special_tokens);
   // Old clients send a number, some `true`.
   if (const Json* logprobs = f.Find("logprobs"); logprobs != nullptr && logprobs->is_boolean()) {
     spec.logprobs = logprobs->get<bool>() ? 0 : -1;

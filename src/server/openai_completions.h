@@ -24,6 +24,7 @@ struct CompletionSpec {
   std::vector<std::string> stop;
   int32_t logprobs = -1;  // most likely ones of each token; -1: none are given
   bool echo = false;
+  bool add_special_tokens = true;  // to prompts of text: what the tokenizer's file wants (BOS)
   std::string user_id;
   OpenAiStyle style;
 };
@@ -34,20 +35,24 @@ ApiResult<CompletionSpec> ParseCompletion(const Json& body);
 // The legacy arrays, token by token. A prompt's first token has no log-probability.
 class LegacyLogprobs {
  public:
-  explicit LegacyLogprobs(const Tokenizer& tokenizer) : tokenizer_(tokenizer) {}
-  void AddFirst(int32_t id);
-  // `top`: most likely first. The token itself is always in the dictionary, with the very number
-  // that token_logprobs has.
-  void Add(int32_t id, float logprob, std::span<const TokenLogprob> top);
-  Json ToJson() const;
+  explicit LegacyLogprobs(const Tokenizer& tokenizer) : tokenizer_(&tokenizer) {}
+  // `shown`: the token is part of the choice's text, and text_offset moves on by it.
+  void AddFirst(int32_t id, bool shown);
+  // `top`: most likely first. The token itself is always in the dictionary under its text, with the
+  // very number that token_logprobs has; another one of the same text is "token_id:ID".
+  void Add(int32_t id, float logprob, std::span<const TokenLogprob> top, bool shown);
+  // Where the next token begins in the choice's text, in characters.
+  void MoveTo(int64_t offset) { offset_ = offset; }
+  // What was added since the last call; offsets go on.
+  Json Take();
 
  private:
-  void AddText(int32_t id);
+  void AddText(int32_t id, bool shown);
 
-  const Tokenizer& tokenizer_;
+  const Tokenizer* tokenizer_;
   Json tokens_ = Json::array(), logprobs_ = Json::array(), tops_ = Json::array(),
        offsets_ = Json::array();
-  int64_t offset_ = 0;  // in characters
+  int64_t offset_ = 0;
 };
 
 // A token as these arrays write it: its text, or "bytes:\xe2\x80" when that is no whole UTF-8.

@@ -3,8 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "base/test_data.h"
-#include "library/library.h"
+#include "base/check.h"
 
 namespace aha {
 namespace {
@@ -51,24 +50,61 @@ TEST(OpenAiCompletions, TokensThatAreNoWholeTextAreBytes) {
   EXPECT_EQ(LegacyTokenText("\xff"), "bytes:\\xff");
 }
 
-TEST(OpenAiCompletions, ArraysRunInStep) {
-  const auto model = OpenTextModel(std::string(AHA_SOURCE_DIR) + "/models/aha-countdown");
-  ASSERT_TRUE(model.ok()) << model.status().message();
-  LegacyLogprobs out((*model)->tokenizer);
-  out.AddFirst(1);
-  const std::vector<TokenLogprob> top = {{3, -0.25f}, {4, -2.0f}};
-  out.Add(5, -7.125f, top);
-  out.Add(3, -0.25f, top);
-  const Json json = out.ToJson();
-  for (const char* key : {"tokens", "token_logprobs", "top_logprobs", "text_offset"}) {
-    EXPECT_EQ(json[key].size(), 3u) << key;
+class LegacyLogprobsTest : public testing::Test {
+ protected:
+  // Ids of `text`, a token each.
+  static Tokenizer Of(const std::vector<std::string>& tokens) {
+    Json vocabulary = Json::object();
+    for (size_t i = 0; i < tokens.size(); ++i) vocabulary[tokens[i]] = i;
+    const Json file = {
+        {"model", {{"type", "BPE"}, {"vocab", vocabulary}, {"merges", Json::array()}}},
+        {"pre_tokenizer", {{"type", "ByteLevel"}, {"add_prefix_space", false}}},
+        {"decoder", {{"type", "ByteLevel"}}},
+        {"added_tokens",
+         {{{"id", 4}, {"content", "<b>"}, {"special", true}},
+          {{"id", 5}, {"content", "a"}, {"special", true}}}}};
+    Result<Tokenizer> tokenizer = Tokenizer::FromJson(file.dump());
+    CHECK(tokenizer.ok(), tokenizer.status().message());
+    return *std::move(tokenizer);
   }
-  EXPECT_TRUE(json["token_logprobs"][0].is_null());
-  EXPECT_TRUE(json["top_logprobs"][0].is_null());
-  EXPECT_EQ(json["top_logprobs"][1].size(), 3u) << "the chosen one beside the likely ones";
-  EXPECT_EQ(json["top_logprobs"][1][json["tokens"][1].get<std::string>()], -7.125);
-  EXPECT_EQ(json["top_logprobs"][2].size(), 2u);
-  EXPECT_EQ(json["text_offset"][0], 0);
+  // In a byte-level vocabulary "\u00e2" is the byte e2, "\u0124" 82 and "\u00ac" itself.
+  const Tokenizer tokenizer_ = Of({"a", "bc", "\u00e2\u0124", "\u00ac"});
+};
+
+TEST_F(LegacyLogprobsTest, ArraysRunInStep) {
+  LegacyLogprobs out(tokenizer_);
+  const std::vector<TokenLogprob> top = {{0, -0.25f}, {1, -2.0f}};
+  out.AddFirst(0, true);
+  out.Add(2, -7.125f, top, true);
+  out.Add(0, -0.25f, top, true);
+  const Json json = out.Take();
+  EXPECT_EQ(json["tokens"], (Json{"a", "bytes:\\xe2\\x82", "a"}));
+  EXPECT_EQ(json["token_logprobs"], (Json{nullptr, -7.125, -0.25}));
+  EXPECT_EQ(json["top_logprobs"], (Json{nullptr,
+                                        {{"a", -0.25}, {"bc", -2.0}, {"bytes:\\xe2\\x82", -7.125}},
+                                        {{"a", -0.25}, {"bc", -2.0}}}));
+}
+
+TEST_F(LegacyLogprobsTest, OffsetsAreCharactersOfTheText) {
+  LegacyLogprobs out(tokenizer_);
+  out.AddFirst(4, false);  // a BOS that the text does not have
+  for (const int32_t id : {1, 2, 3, 0}) out.Add(id, -1, {}, true);  // "bc", the euro in two, "a"
+  EXPECT_EQ(out.Take()["text_offset"], (Json{0, 0, 2, 2, 3}));
+  out.Add(1, -1, {}, true);
+  EXPECT_EQ(out.Take()["text_offset"], Json{4}) << "a stream goes on";
+  out.MoveTo(10);
+  out.Add(0, -1, {}, true);
+  EXPECT_EQ(out.Take()["text_offset"], Json{10});
+}
+
+TEST_F(LegacyLogprobsTest, TokensOfOneTextDoNotHideEachOther) {
+  // 0 and 5 are both "a".
+  LegacyLogprobs out(tokenizer_);
+  out.Add(0, -3.0f, std::vector<TokenLogprob>{{5, -0.5f}, {1, -1.0f}}, true);
+  out.Add(1, -1.0f, std::vector<TokenLogprob>{{5, -0.5f}, {0, -0.75f}}, true);
+  const Json tops = out.Take()["top_logprobs"];
+  EXPECT_EQ(tops[0], (Json{{"token_id:5", -0.5}, {"bc", -1.0}, {"a", -3.0}}));
+  EXPECT_EQ(tops[1], (Json{{"a", -0.5}, {"token_id:0", -0.75}, {"bc", -1.0}}));
 }
 
 }  // namespace
