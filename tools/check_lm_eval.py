@@ -5,7 +5,7 @@
 
 FOLDER is a Hugging Face folder (a GGUF: `aha models import --type f32` it first). The harness's `hf` backend and its
 `local-completions` backend run the same tasks, made here: multiple choice (acc, acc_norm) over arithmetic and words,
-and the perplexity of a text. Exits with an error when a score differs in its first four digits.
+the next word of a text (acc: each of its tokens is the likeliest; perplexity), and the perplexity of a text. Exits with an error when a score differs in its first four digits.
 Needs: lm-eval[api], torch, transformers, datasets.
 """
 
@@ -43,6 +43,18 @@ metric_list:
   - metric: word_perplexity
   - metric: byte_perplexity
 """
+NEXT = """
+task: {name}
+dataset_path: json
+dataset_kwargs: {{data_files: {{test: {file}}}}}
+test_split: test
+output_type: loglikelihood
+doc_to_text: "{{{{text}}}}"
+doc_to_target: "{{{{word}}}}"
+metric_list:
+  - {{metric: acc, aggregation: mean, higher_is_better: true}}
+  - {{metric: perplexity, aggregation: perplexity, higher_is_better: false}}
+"""
 PAIRS = {"hot": "cold", "big": "small", "up": "down", "day": "night", "left": "right", "old": "young", "wet": "dry",
          "fast": "slow", "light": "dark", "happy": "sad", "open": "closed", "first": "last"}
 SENTENCES = ["The sun rises in the east and sets in the west.", "A cat sat on the mat and looked at the rain.",
@@ -68,7 +80,12 @@ def make_tasks(folder, items):
         draw.shuffle(choices)
         rows.append({"question": question, "choices": choices, "label": choices.index(right)})
     texts = [{"text": " ".join(draw.choices(SENTENCES, k=draw.randint(3, 12)))} for _ in range(max(4, items // 10))]
-    for name, template, data in [("aha_choice", CHOICE, rows), ("aha_text", TEXT, texts)]:
+    ends = []
+    for _ in range(items):
+        words = " ".join(draw.choices(SENTENCES, k=3)).split(" ")
+        end = draw.randint(3, len(words) - 1)
+        ends.append({"text": " ".join(words[:end]), "word": " " + words[end]})
+    for name, template, data in [("aha_choice", CHOICE, rows), ("aha_next", NEXT, ends), ("aha_text", TEXT, texts)]:
         file = folder / f"{name}.jsonl"
         file.write_text("".join(json.dumps(row) + "\n" for row in data))
         (folder / f"{name}.yaml").write_text(template.format(name=name, file=file))
@@ -77,7 +94,7 @@ def make_tasks(folder, items):
 def evaluate(model, args, folder):
     import lm_eval
     from lm_eval.tasks import TaskManager
-    results = lm_eval.simple_evaluate(model=model, model_args=args, tasks=["aha_choice", "aha_text"], batch_size=8,
+    results = lm_eval.simple_evaluate(model=model, model_args=args, tasks=["aha_choice", "aha_next", "aha_text"], batch_size=8,
                                       bootstrap_iters=0, task_manager=TaskManager(include_path=str(folder)))
     return {f"{task}/{name.split(',')[0]}": value for task, scores in results["results"].items()
             for name, value in scores.items() if isinstance(value, float) and "stderr" not in name}
