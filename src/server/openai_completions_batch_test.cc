@@ -1,10 +1,15 @@
 // Whole requests to /v1/completions, with the model that ships and no sockets.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <chrono>
 #include <deque>
+#include <filesystem>
+#include <fstream>
+#include <thread>
 
+#include "base/files.h"
 #include "base/mutex.h"
 #include "server/limits.h"
 #include "server/openai_completions.h"
@@ -46,7 +51,8 @@ struct Client : Exchange {
 
 class CompletionsTest : public testing::Test {
  protected:
-  void SetUp() override {
+  void SetUp() override { Open(std::string(AHA_SOURCE_DIR) + "/models/aha-countdown"); }
+  void Open(const std::string& model) {
     Result<const kernels::Backend*> backend = kernels::ChooseBackend("");
     ASSERT_TRUE(backend.ok());
     const auto post = [this](std::function<void()> work) {
@@ -55,14 +61,12 @@ class CompletionsTest : public testing::Test {
       some_.NotifyAll();
     };
     host_ = std::make_unique<ModelHost>(
-        ModelHostOptions{.default_model = std::string(AHA_SOURCE_DIR) + "/models/aha-countdown",
-                         .backend = *backend,
-                         .threads = 2},
-        post);
+        ModelHostOptions{.default_model = model, .backend = *backend, .threads = 2}, post);
     context_.host = host_.get();
     context_.post = post;
     context_.prepare = [](std::function<void()> work) { work(); };
     context_.after = [this](double, std::function<void()> work) { later_.push_back(work); };
+    router_ = {};
     AddOpenAiCompletions(router_, context_);
   }
   void TearDown() override {
@@ -163,8 +167,7 @@ TEST_F(CompletionsTest, LogprobsOfThePromptAndOfGreedyTokens) {
     if (i >= prompt) EXPECT_EQ(own, best) << "a greedy token is the likeliest: " << i;
     EXPECT_GE(best, std::log(1 / 113.0f)) << "the likeliest of 113 is among them";
     const size_t offset = l["text_offset"][i];
-    const bool special = token.starts_with("<|");
-    if (!special) EXPECT_EQ(text.substr(offset, token.size()), token) << i;
+    EXPECT_EQ(text.substr(offset, token.size()), token) << i;
   }
   // The prompt alone, by its ids: the same numbers.
   const auto model = host_->Acquire("");
@@ -180,6 +183,41 @@ TEST_F(CompletionsTest, LogprobsOfThePromptAndOfGreedyTokens) {
     EXPECT_EQ(again["token_logprobs"][i], l["token_logprobs"][i]) << i;
     EXPECT_EQ(again["top_logprobs"][i], l["top_logprobs"][i]) << i;
   }
+}
+
+TEST_F(CompletionsTest, ABosIsScoredAndNoPartOfTheText) {
+  namespace fs = std::filesystem;
+  const fs::path folder = fs::path(testing::TempDir()) / fmt::format("aha_bos_{}", getpid());
+  fs::remove_all(folder);
+  fs::copy(std::string(AHA_SOURCE_DIR) + "/models/aha-countdown", folder);
+  Json file = ParseJson(ReadFile(folder / "tokenizer.json").value()).value();
+  const std::string bos = file["added_tokens"][0]["content"];
+  file["post_processor"] = {
+      {"type", "TemplateProcessing"},
+      {"single",
+       {{{"SpecialToken", {{"id", bos}, {"type_id", 0}}}},
+        {{"Sequence", {{"id", "A"}, {"type_id", 0}}}}}},
+      {"pair", Json::array()},
+      {"special_tokens",
+       {{bos, {{"id", bos}, {"ids", {file["added_tokens"][0]["id"]}}, {"tokens", {bos}}}}}}};
+  std::ofstream(folder / "tokenizer.json") << file.dump();
+  Open(folder);
+  Json body = {{"prompt", "Use 1"}, {"max_tokens", 1}, {"echo", true}, {"logprobs", 0}};
+  const auto with = Ask(body);
+  ASSERT_EQ(with->status, 200) << with->body.dump();
+  body["add_special_tokens"] = false;
+  const Json plain = Ask(body)->body["choices"][0]["logprobs"];
+  const Json& choice = with->body["choices"][0];
+  EXPECT_THAT(choice["text"].get<std::string>(), testing::StartsWith("Use 1"));
+  EXPECT_EQ(choice["logprobs"]["tokens"][0], bos);
+  EXPECT_TRUE(choice["logprobs"]["token_logprobs"][0].is_null());
+  EXPECT_FALSE(choice["logprobs"]["token_logprobs"][1].is_null());
+  ASSERT_EQ(choice["logprobs"]["tokens"].size(), plain["tokens"].size() + 1);
+  EXPECT_EQ(choice["logprobs"]["text_offset"][0], 0);
+  for (size_t i = 0; i < plain["tokens"].size(); ++i) {
+    EXPECT_EQ(choice["logprobs"]["text_offset"][i + 1], plain["text_offset"][i]) << i;
+  }
+  fs::remove_all(folder);
 }
 
 TEST_F(CompletionsTest, AStreamTellsTheSame) {
