@@ -8,6 +8,7 @@
 #include "kernels/machine_limits.h"
 #include "library/library.h"
 #include "server/anthropic_messages.h"
+#include "server/anthropic_sink.h"
 #include "server/api_context.h"
 #include "server/app_routes.h"
 #include "server/conversation_api.h"
@@ -154,14 +155,16 @@ class Server : public AppServer {
 
   void Handle(HttpRequest request, std::shared_ptr<Exchange> exchange) {
     Router::Match match = router_.Find(request.method, request.path);
-    if (auto refused = gate_.Check(&request, match.route)) {
-      return exchange->Send(refused->ToResponse());
-    }
+    const auto refuse = [&](const ApiError& error) {
+      exchange->Send(IsAnthropicPath(request.path) ? AnthropicError(error, request.id)
+                                                   : error.ToResponse());
+    };
+    if (auto refused = gate_.Check(&request, match.route)) return refuse(*refused);
     if (match.route == nullptr) {
       ApiError error = NotFoundError(fmt::format("there is no {} {}", request.method, request.path),
                                      "not_found");
       if (match.path_known) error.status = 405;
-      return exchange->Send(error.ToResponse());
+      return refuse(error);
     }
     match.route->handler(request, std::move(match.parts), std::move(exchange));
   }

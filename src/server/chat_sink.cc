@@ -27,6 +27,15 @@ const char* FinishName(FinishReason reason, bool calls) {
   }
 }
 
+ApiError NotFiniteError() {
+  return {.status = 500,
+          .message =
+              "the model's logits are not finite: its weights hold NaN or infinity, or logit_bias "
+              "drove them there",
+          .type = "internal_error",
+          .code = "model_error"};
+}
+
 Json ToolCall::ToJson() const {
   return {
       {"id", id}, {"type", "function"}, {"function", {{"name", name}, {"arguments", arguments}}}};

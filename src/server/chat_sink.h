@@ -37,6 +37,9 @@ struct Usage {
 // OpenAI's finish_reason; `calls`: the answer is tool calls.
 const char* FinishName(FinishReason reason, bool calls);
 
+// What ended a generation with FinishReason::kError.
+ApiError NotFiniteError();
+
 class ChatSink : public GenerationSink {
  public:
   explicit ChatSink(const PreparedChat& prepared);

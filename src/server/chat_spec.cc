@@ -127,9 +127,13 @@ std::optional<ApiError> SetGrammar(const ChatSpec& spec, ServedModel& model, Gen
   return std::nullopt;
 }
 
-}  // namespace
+struct EncodedChat {
+  std::shared_ptr<ServedModel> model;
+  std::vector<int32_t> prompt;
+  bool in_thought = false;  // where the model goes on
+};
 
-ApiResult<PreparedChat> PrepareChat(const ChatSpec& spec, ModelHost& host, const Caller& caller) {
+ApiResult<EncodedChat> EncodeChat(const ChatSpec& spec, ModelHost& host) {
   Result<std::shared_ptr<ServedModel>> model = host.Acquire(spec.model);
   if (!model.ok()) return ModelError(model.status());
   const TextModel& text = *(*model)->text;
@@ -140,29 +144,44 @@ ApiResult<PreparedChat> PrepareChat(const ChatSpec& spec, ModelHost& host, const
   if (!prompt.ok()) return prompt.error();
   Result<std::vector<int32_t>> ids = EncodePrompt(text.tokenizer, prompt->prompt);
   if (!ids.ok()) return FromStatus(ids.status(), "messages");
+  return EncodedChat{*std::move(model), *std::move(ids), prompt->in_thought};
+}
 
+}  // namespace
+
+ApiResult<size_t> CountPromptTokens(const ChatSpec& spec, ModelHost& host) {
+  ApiResult<EncodedChat> chat = EncodeChat(spec, host);
+  if (!chat.ok()) return chat.error();
+  return chat->prompt.size();
+}
+
+ApiResult<PreparedChat> PrepareChat(const ChatSpec& spec, ModelHost& host, const Caller& caller) {
+  ApiResult<EncodedChat> chat = EncodeChat(spec, host);
+  if (!chat.ok()) return chat.error();
+  const std::shared_ptr<ServedModel>& model = chat->model;
+  const TextModel& text = *model->text;
   PreparedChat out;
   GenerationSpec& g = out.generation;
-  g.model = *model;
-  g.prompt = std::move(*ids);
-  const int64_t room = (*model)->max_context() - static_cast<int64_t>(g.prompt.size());
+  g.model = model;
+  g.prompt = std::move(chat->prompt);
+  const int64_t room = model->max_context() - static_cast<int64_t>(g.prompt.size());
   if (room < 1) {
     return ApiError{.status = 400,
                     .message = fmt::format("the conversation has {} tokens; the context of '{}' "
                                            "holds {}, with at least one for the answer",
-                                           g.prompt.size(), (*model)->id, (*model)->max_context()),
+                                           g.prompt.size(), model->id, model->max_context()),
                     .param = "messages",
                     .code = "context_length_exceeded"};
   }
   g.max_tokens = spec.max_tokens < 0 ? room : std::min(spec.max_tokens, room);
-  g.opened = prompt->in_thought;
+  g.opened = chat->in_thought;
   // A beginning that was given goes on as it stands.
   g.midway =
       spec.prefix && (g.opened ? FindKey(spec.messages.back(), "reasoning_content") != nullptr
                                : spec.messages.back()["content"] != "");
   g.split_thought = true;
   g.sampling = spec.sampling.Resolve(text.defaults);
-  if (auto error = CheckLogitBias(g.sampling, **model)) return *error;
+  if (auto error = CheckLogitBias(g.sampling, *model)) return *error;
   // A model that was made to think opens a thought behind a closed one, too.
   const std::optional<int32_t> open = text.tokenizer.IdOf(ThoughtTags().open);
   if (spec.thinking == false && open) g.sampling.logit_bias.emplace_back(*open, -100.0f);
@@ -170,12 +189,12 @@ ApiResult<PreparedChat> PrepareChat(const ChatSpec& spec, ModelHost& host, const
   g.stop_ids = text.stop_ids;
   g.stop = spec.stop;
   g.think_budget = spec.think_budget;
-  if (auto error = SetGrammar(spec, **model, &g)) return *error;
+  if (auto error = SetGrammar(spec, *model, &g)) return *error;
   if (!spec.tools.is_null() && spec.tool_choice != "none") {
     Result<std::vector<std::string>> names = ToolNames(spec.tools);
     if (!names.ok()) return FromStatus(names.status(), "tools");
-    g.visible = (*model)->tools.visible;
-    out.tools = ToolSetup{(*model)->tools, *std::move(names), spec.parallel_tool_calls};
+    g.visible = model->tools.visible;
+    out.tools = ToolSetup{model->tools, *std::move(names), spec.parallel_tool_calls};
   }
   g.watch_loops = true;
   g.top_logprobs = spec.logprobs ? spec.top_logprobs : 0;

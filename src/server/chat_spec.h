@@ -87,6 +87,9 @@ struct PreparedChat {
 // On a thread that may wait: opens the model, renders and encodes. Errors name the field.
 ApiResult<PreparedChat> PrepareChat(const ChatSpec& spec, ModelHost& host, const Caller& caller);
 
+// How many tokens its prompt has, whether the context holds them or not. On such a thread, too.
+ApiResult<size_t> CountPromptTokens(const ChatSpec& spec, ModelHost& host);
+
 }  // namespace aha
 
 #endif  // AHA_SERVER_CHAT_SPEC_H_

@@ -193,12 +193,7 @@ class ChatCompletion : public ChatSink {
   void Event(const Json& json) { exchange_->Write("data: " + DumpJson(json) + "\n\n"); }
 
   void Fail() {
-    const ApiError error{.status = 500,
-                         .message =
-                             "the model's logits are not finite: its weights hold NaN or "
-                             "infinity, or logit_bias drove them there",
-                         .type = "internal_error",
-                         .code = "model_error"};
+    const ApiError error = NotFiniteError();
     if (!style_.stream) return exchange_->Send(error.ToResponse());
     Event(error.ToJson());
     exchange_->End();

@@ -7,11 +7,6 @@
 
 namespace aha {
 
-// `input` as messages of the chat API. Errors name the item.
-ApiResult<Json> MessagesOfInput(const Json& input);
-// The request as the chat API would have it; `before` are the messages that it goes on from.
-ApiResult<Json> ChatBodyOfResponses(const Json& body, const Json& before);
-
 // Adds /responses, /responses/ID (GET, DELETE) and /responses/ID/cancel. `context` and `store`
 // outlive the router.
 void AddOpenAiResponses(Router& router, ApiContext& context, ResponseStore& store);
