@@ -175,6 +175,19 @@ TEST(Serve, Case12WhatIsAnothersDoesNotExist) {
   EXPECT_THAT(as_other("GET", "/api/export").body, Not(HasSubstr("secret")));
   EXPECT_EQ(as_other("DELETE", "/api/conversations").status, 204);
   EXPECT_EQ(server.Http("GET", "/api/conversations/" + id, "", Bearer(kKey)).status, 200);
+  const Json answered =
+      server.Post("/v1/responses", {{"input", "Use 1"}, {"max_output_tokens", 2}}, Bearer(kKey))
+          .json();
+  const std::string path = "/v1/responses/" + answered["id"].get<std::string>();
+  EXPECT_EQ(as_other("GET", path).status, 404);
+  EXPECT_EQ(as_other("POST", path + "/cancel", "{}").status, 404);
+  EXPECT_EQ(as_other("DELETE", path).status, 404);
+  EXPECT_EQ(server
+                .Post("/v1/responses", {{"input", "x"}, {"previous_response_id", answered["id"]}},
+                      Bearer(kOtherKey))
+                .status,
+            404);
+  EXPECT_EQ(server.Http("GET", path, "", Bearer(kKey)).json(), answered);
 }
 
 TEST(Serve, Cases13And14OtherNamesAndSites) {

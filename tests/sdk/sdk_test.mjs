@@ -25,6 +25,17 @@ function usageHolds(usage) {
   assert.ok(usage.completion_tokens_details.reasoning_tokens <= usage.completion_tokens);
 }
 
+// Of both forms of an answer, what the model wrote: ids are another's each time.
+function withoutIds(list) {
+  return list.map(({id, call_id, ...rest}) => rest);
+}
+
+function responsesUsageHolds(usage) {
+  assert.equal(usage.total_tokens, usage.input_tokens + usage.output_tokens);
+  assert.ok(usage.input_tokens_details.cached_tokens <= usage.input_tokens);
+  assert.ok(usage.output_tokens_details.reasoning_tokens <= usage.output_tokens);
+}
+
 const tests = {
   async models() {
     const ids = (await openai.models.list()).data.map(entry => entry.id);
@@ -118,8 +129,20 @@ const tests = {
       return true;
     });
     await assert.rejects(new OpenAI({baseURL: `${url}/v1`, apiKey: 'wrong'}).models.list(), OpenAI.AuthenticationError);
-    await assert.rejects(anthropic.messages.create({model, max_tokens: 0, messages}), Anthropic.BadRequestError);
-    await assert.rejects(new Anthropic({baseURL: url, apiKey: 'wrong'}).messages.create({model, max_tokens: 9, messages}), Anthropic.AuthenticationError);
+    await assert.rejects(anthropic.messages.create({model, max_tokens: 0, messages}), error => {
+      assert.ok(error instanceof Anthropic.BadRequestError);
+      assert.match(error.requestID, /^req-/);
+      assert.equal(error.error.type, 'error');
+      assert.equal(error.error.request_id, error.requestID);
+      assert.equal(error.error.error.type, 'invalid_request_error');
+      return true;
+    });
+    await assert.rejects(anthropic.messages.create({model: 'nobody', max_tokens: 9, messages}), Anthropic.NotFoundError);
+    await assert.rejects(new Anthropic({baseURL: url, apiKey: 'wrong'}).messages.create({model, max_tokens: 9, messages}), error => {
+      assert.ok(error instanceof Anthropic.AuthenticationError);
+      assert.equal(error.error.error.type, 'authentication_error');
+      return true;
+    });
   },
 
   async completions() {
@@ -176,6 +199,98 @@ const tests = {
     const call = tool.output.find(item => item.type === 'function_call');
     JSON.parse(call.arguments);
     await openai.responses.create({model, previous_response_id: tool.id, input: [{type: 'function_call_output', call_id: call.call_id, output: 'rain'}]});
+  },
+
+  async responsesStreamedAndWholeAreOneAnswer() {
+    const tools = [{type: 'function', name: 'weather', parameters: weather, strict: true}];
+    for (const more of [{}, {tools, tool_choice: 'required'}, {reasoning: {effort: 'none'}}, {max_output_tokens: 5},
+                        {text: {format: {type: 'json_schema', name: 'weather', schema: weather}}}]) {
+      const request = {model, input: messages, seed: 7, ...more};
+      const whole = await openai.responses.create(request);
+      responsesUsageHolds(whole.usage);
+      const open = new Map();
+      let items = 0, last;
+      for await (const event of await openai.responses.create({...request, stream: true})) {
+        last = event;
+        if (event.type === 'response.output_item.added') {
+          assert.equal(event.output_index, items++);
+          open.set(event.item.id, '');
+        } else if (event.type.endsWith('.delta')) {
+          open.set(event.item_id, open.get(event.item_id) + event.delta);
+        } else if (event.type === 'response.output_item.done') {
+          const {item} = event;
+          assert.equal(open.get(item.id), item.arguments ?? item.content[0].text);
+          open.delete(item.id);
+        }
+      }
+      assert.equal(open.size, 0, 'all that was opened is closed');
+      assert.equal(last.type, more.max_output_tokens ? 'response.incomplete' : 'response.completed');
+      assert.deepEqual(withoutIds(last.response.output), withoutIds(whole.output));
+      assert.equal(last.response.usage.output_tokens, whole.usage.output_tokens);
+      assert.equal(last.response.usage.input_tokens, whole.usage.input_tokens);
+      if (more.reasoning) assert.deepEqual(whole.output.map(item => item.type), ['message']);
+      if (more.text) assert.ok(['Oslo', 'Rome'].includes(JSON.parse(whole.output_text).city));
+    }
+  },
+
+  async responsesAreCancelled() {
+    // No token of the answer can end it.
+    const endless = {model, input: messages[0].content, text: {format: {type: 'json_schema', name: 'long', schema: {type: 'array', items: {enum: [1]}, minItems: 100000}}}};
+    const stream = await openai.responses.create({...endless, stream: true});
+    let id, last;
+    for await (const event of stream) {
+      last = event;
+      if (id) continue;
+      id = event.response.id;
+      assert.equal((await openai.responses.retrieve(id)).status, 'in_progress');
+      await assert.rejects(openai.responses.create({model, input: 'x', previous_response_id: id}), OpenAI.BadRequestError);
+      assert.equal((await openai.responses.cancel(id)).status, 'cancelled');
+    }
+    assert.equal(last.type, 'response.incomplete');
+    assert.equal(last.response.status, 'cancelled');
+    assert.equal((await openai.responses.retrieve(id)).status, 'cancelled');
+    await assert.rejects(openai.responses.cancel(id), OpenAI.BadRequestError);
+    await assert.rejects(openai.responses.cancel('resp_nobody'), OpenAI.NotFoundError);
+  },
+
+  async anthropicStreamedAndWholeAreOneAnswer() {
+    const tools = [{name: 'weather', input_schema: weather}];
+    for (const more of [{}, {tools, tool_choice: {type: 'any'}}, {thinking: {type: 'disabled'}}, {max_tokens: 5},
+                        {output_config: {format: {type: 'json_schema', schema: weather}}}]) {
+      const request = {model, max_tokens: 900, messages, seed: 7, ...more};
+      const whole = await anthropic.messages.create(request);
+      const stream = anthropic.messages.stream(request);
+      let index = -1, open = false, ended = false;
+      stream.on('streamEvent', event => {
+        assert.ok(!ended);
+        if (event.type === 'content_block_start') {
+          assert.ok(!open);
+          assert.equal(event.index, ++index);
+          open = true;
+        } else if (event.type.startsWith('content_block')) {
+          assert.ok(open);
+          assert.equal(event.index, index);
+          if (event.type === 'content_block_stop') open = false;
+        }
+        ended = event.type === 'message_stop';
+      });
+      const final = await stream.finalMessage();
+      assert.ok(ended && !open);
+      assert.deepEqual(withoutIds(final.content), withoutIds(whole.content));
+      assert.equal(final.stop_reason, whole.stop_reason);
+      assert.equal(final.stop_reason, more.tools ? 'tool_use' : more.max_tokens ? 'max_tokens' : 'end_turn');
+      for (const {usage} of [whole, final]) {
+        assert.equal(usage.output_tokens, whole.usage.output_tokens);
+        assert.ok(usage.output_tokens_details.thinking_tokens <= usage.output_tokens);
+        assert.equal(usage.input_tokens + usage.cache_read_input_tokens, whole.usage.input_tokens + whole.usage.cache_read_input_tokens);
+      }
+      if (more.thinking) assert.deepEqual(whole.content.map(block => block.type), ['text']);
+      if (more.output_config) assert.ok(['Oslo', 'Rome'].includes(JSON.parse(whole.content.at(-1).text).city));
+    }
+    // A conversation that no context holds is counted nevertheless.
+    const long = [{role: 'user', content: 'Use 9, 7 and 8 to make 10. '.repeat(2000)}];
+    assert.ok((await anthropic.messages.countTokens({model, messages: long})).input_tokens > 10000);
+    await assert.rejects(anthropic.messages.create({model, max_tokens: 5, messages: long}), Anthropic.BadRequestError);
   },
 
   async anthropicMessages() {

@@ -87,8 +87,30 @@ def claude_messages():
     assert claude.messages.count_tokens(model="claude-opus-4", messages=MESSAGES).input_tokens > 0
 
 
+def claude_thinking_and_tools():
+    tools = [{"name": "weather", "input_schema": SCHEMA}]
+    asked = {"model": MODEL, "max_tokens": 900, "messages": MESSAGES, "tools": tools, "tool_choice": {"type": "any"}, "thinking": {"type": "enabled", "budget_tokens": 1024}, "extra_body": {"seed": 5}}
+    with claude.messages.stream(**asked) as stream:
+        thought = "".join(event.thinking for event in stream if event.type == "thinking")
+        final = stream.get_final_message()
+    assert final.stop_reason == "tool_use" and final.content[-1].input["city"] in ("Oslo", "Rome")
+    assert final.content[0].type == "thinking" and final.content[0].thinking == thought and final.content[0].signature
+    whole = claude.messages.create(**asked)
+    assert [block.type for block in whole.content] == [block.type for block in final.content]
+    assert whole.content[-1].input == final.content[-1].input and whole.usage.output_tokens == final.usage.output_tokens
+    result = {"type": "tool_result", "tool_use_id": whole.content[-1].id, "content": "rain"}
+    answer = [*MESSAGES, {"role": "assistant", "content": whole.content}, {"role": "user", "content": [result]}]
+    assert claude.messages.create(model=MODEL, max_tokens=50, tools=tools, messages=answer).stop_reason
+    for wrong, kind in [({"model": "nobody"}, anthropic.NotFoundError), ({"max_tokens": 0}, anthropic.BadRequestError)]:
+        try:
+            claude.messages.create(**{**asked, **wrong})
+            raise AssertionError(f"{wrong} was taken")
+        except kind as error:
+            assert error.body["request_id"] == error.request_id
+
+
 failed = 0
-for test in [chat_whole_and_streamed_are_one_answer, tools_are_accumulated, errors_are_the_sdks_classes, deepseeks_fields, responses, claude_messages]:
+for test in [chat_whole_and_streamed_are_one_answer, tools_are_accumulated, errors_are_the_sdks_classes, deepseeks_fields, responses, claude_messages, claude_thinking_and_tools]:
     try:
         test()
         print("ok   ", test.__name__)
