@@ -92,6 +92,12 @@ TEST(Serve, Case9ListensNoWiderWithoutAKey) {
   EXPECT_THAT(ran.err, HasSubstr("--make-key"));
 }
 
+TEST(Serve, Case9SaysThatOtherMachinesReachIt) {
+  Served server({"--host", "0.0.0.0", "--make-key"});
+  EXPECT_THAT(server.said(), HasSubstr("other machines can reach this server"));
+  EXPECT_EQ(server.Http("GET", "/v1/models").status, 401);
+}
+
 TEST(Serve, Case9MakesAKeyThatOnlyItsOwnerReads) {
   const Served server({"--make-key"});
   const fs::path file = server.data() / "api_key";
@@ -477,6 +483,37 @@ TEST(Serve, Case26AnothersPromptIsNotInMyCache) {
   EXPECT_EQ(hits(kKey, "alice"), 0);
   EXPECT_EQ(hits(kKey, "bob"), 0);
   EXPECT_GT(hits(kKey, "alice"), 0);
+}
+
+TEST(Serve, TheDoctorSeesWhoReachesItAndWhatIsWrong) {
+  const Served server({"--api-key", kKey});
+  const auto doctor = [&] {
+    return RunAha({"doctor", "--json", "--data", server.data().string()});
+  };
+  const auto has = [](const Ran& ran, const std::string& mark, const std::string& about,
+                      const std::string& text) {
+    const Json report = ParseJson(ran.out).value();
+    for (const Json& f : report["findings"]) {
+      if (f["mark"] == mark && f["about"].get<std::string>().find(about) != std::string::npos &&
+          f["text"].get<std::string>().find(text) != std::string::npos) {
+        return true;
+      }
+    }
+    return false;
+  };
+  const std::string name = "server " + std::to_string(server.pid());
+  const Ran well = doctor();
+  EXPECT_EQ(well.exit_code, 0) << well.out;
+  EXPECT_TRUE(has(well, "ok", name,
+                  fmt::format("listens on 127.0.0.1 port {}: this machine alone can "
+                              "reach it; it asks for a key",
+                              server.port())))
+      << well.out;
+  EXPECT_TRUE(has(well, "ok", server.data().string(), "yours alone")) << well.out;
+  fs::permissions(server.data() / "conversations", fs::perms::others_read, fs::perm_options::add);
+  const Ran wrong = doctor();
+  EXPECT_EQ(wrong.exit_code, 1);
+  EXPECT_TRUE(has(wrong, "wrong", "conversations", "chmod")) << wrong.out;
 }
 
 // --- receipts ---

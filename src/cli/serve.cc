@@ -15,7 +15,6 @@
 #include "cli/session.h"
 #include "library/library.h"
 #include "server/app_server.h"
-#include "server/gate.h"
 #include "server/random_id.h"
 
 namespace aha::cli {
@@ -169,19 +168,12 @@ class BrowserOpener {
 Status RunServe(const ServeFlags& flags) {
   StopOnSignal::Block();
   AHA_ASSIGN_OR_RETURN(AppOptions options, OptionsOf(flags));
-  const std::string host = options.host == "localhost" ? "127.0.0.1" : options.host;
   std::optional<BrowserOpener> browser;
   if (flags.open) browser.emplace();
   AHA_ASSIGN_OR_RETURN(const std::unique_ptr<AppServer> server,
                        AppServer::Create(std::move(options)));
   const StopOnSignal stop(*server);
   for (const std::string& warning : server->warnings()) fmt::print(stderr, "aha: {}\n", warning);
-  if (!IsLoopback(host)) {
-    fmt::print(stderr,
-               "Other machines can reach this server at {}; what they say and hear is not "
-               "encrypted on the way: use it in a network you trust, or behind TLS or ssh -L.\n",
-               host);
-  }
   fmt::print("{}\n", server->address());
   std::fflush(stdout);
   if (browser) browser->Open(server->address());

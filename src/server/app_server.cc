@@ -79,6 +79,12 @@ class Server : public AppServer {
     AHA_ASSIGN_OR_RETURN(gate_, Gate::Create({.host = http_->host(),
                                               .keys = options_.api_keys,
                                               .names = options_.host_names}));
+    if (!IsLoopback(http_->host())) {
+      warnings_.push_back(fmt::format(
+          "other machines can reach this server at {}; what they say and hear is not encrypted on "
+          "the way: use it in a network you trust, or behind TLS or ssh -L",
+          http_->host()));
+    }
     const auto post = [this](std::function<void()> work) { http_->Post(std::move(work)); };
     host_ = std::make_unique<ModelHost>(options_.models, post);
     context_.host = host_.get();
@@ -192,11 +198,12 @@ class Server : public AppServer {
 Result<std::unique_ptr<AppServer>> AppServer::Create(AppOptions options) {
   SandboxState files;
   if (options.sandbox) {
-    for (const auto& folder : {options.data, options.models.runs}) {
-      std::error_code error;
-      std::filesystem::create_directories(folder, error);
-      if (error) return IoError("{}: {}", folder.string(), error.message());
-    }
+    // Only what is there can be named to the kernel.
+    std::error_code error;
+    std::filesystem::create_directories(options.data, error);
+    if (error) return IoError("{}: {}", options.data.string(), error.message());
+    // Where no runs can be made the server still serves.
+    std::filesystem::create_directories(options.models.runs, error);
     files = RestrictFiles(FoldersOf(options));
   }
   auto server = std::make_unique<Server>(std::move(options), files);

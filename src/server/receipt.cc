@@ -1,15 +1,11 @@
 #include "server/receipt.h"
 
-#include <algorithm>
 #include <bit>
 
-#include "base/files.h"
 #include "library/sha256.h"
 
 namespace aha {
 namespace {
-
-namespace fs = std::filesystem;
 
 std::string HashOf(const std::string& bytes) {
   Sha256 hash;
@@ -21,40 +17,11 @@ void AddWord(uint32_t word, std::string* bytes) {
   for (int shift = 0; shift < 32; shift += 8) *bytes += static_cast<char>(word >> shift);
 }
 
-// A folder's hash: of the names and hashes of the files that a model is read from.
-Result<std::string> HashOfFolder(const fs::path& folder) {
-  std::vector<fs::path> files;
-  std::error_code error;
-  for (const auto& entry : fs::directory_iterator(folder, error)) {
-    const fs::path extension = entry.path().extension();
-    if (entry.is_regular_file() &&
-        (extension == ".safetensors" || extension == ".json" || extension == ".jinja")) {
-      files.push_back(entry.path());
-    }
-  }
-  if (error) return IoError("{}: {}", folder.string(), error.message());
-  std::ranges::sort(files);
-  std::string text;
-  for (const fs::path& file : files) {
-    AHA_ASSIGN_OR_RETURN(const std::string hash, Sha256OfFile(file));
-    text += file.filename().string() + " " + hash + "\n";
-  }
-  return HashOf(text);
-}
-
 const char* ReasonName(FinishReason reason) {
   return reason == FinishReason::kCancelled ? "cancelled" : FinishName(reason, false);
 }
 
 }  // namespace
-
-Result<std::string> ServedModel::Sha256() const {
-  const MutexLock lock(sha256_mutex);
-  if (sha256.empty()) {
-    AHA_ASSIGN_OR_RETURN(sha256, fs::is_directory(path) ? HashOfFolder(path) : Sha256OfFile(path));
-  }
-  return sha256;
-}
 
 std::string Sha256OfIds(std::span<const int32_t> ids) {
   std::string bytes;

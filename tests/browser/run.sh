@@ -4,11 +4,10 @@
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 . "$here/../serve.sh"
+. "$here/need.sh"
 aha=$1
 shift
-command -v node >/dev/null || skip "browser tests: there is no Node.js"
-command -v chromium >/dev/null || skip "browser tests: there is no Chromium (apt-get install chromium)"
-[ -d "$here/node_modules/playwright-core" ] || skip "browser tests: the npm packages of tests/browser are not there (npm ci)"
+need_browser
 serve
 curl -sf "$url/" -o /dev/null || skip "browser tests: this build has no web app"
 AHA_URL=$url node "$here/run.mjs" "$@" || { cat "$work/serve.log" >&2; exit 1; }

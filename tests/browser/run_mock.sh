@@ -3,9 +3,8 @@
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 . "$here/../serve.sh"
-command -v node >/dev/null || skip "browser tests: there is no Node.js"
-command -v chromium >/dev/null || skip "browser tests: there is no Chromium (apt-get install chromium)"
-[ -d "$here/node_modules/playwright-core" ] || skip "browser tests: the npm packages of tests/browser are not there (npm ci)"
+. "$here/need.sh"
+need_browser
 [ -e "$1/index.html" ] || skip "browser tests: this build has no web app"
 AHA_UI_DIST=$1 node "$here/run.mjs" stopThinkingNow stopKeepsWhatThereIs lettingGoOfTheEnd keyIsAskedFor \
   passphraseIsAskedFor failuresAreCalmSentences payloadsInTheStream payloadsAsModelNames
