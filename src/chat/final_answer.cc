@@ -221,4 +221,13 @@ bool SameAnswer(std::string_view a, std::string_view b, bool as_numbers) {
   return x && y && *x == *y;
 }
 
+std::string WithoutEquation(std::string_view answer) {
+  const size_t equals = answer.rfind('=');
+  if (equals == std::string_view::npos || !Number(answer)) return std::string(answer);
+  std::string_view value = Trimmed(answer.substr(equals + 1));
+  // The mark that closes the formula, when the one that opens it is cut off.
+  if (value.ends_with('$') && !value.starts_with('$')) value.remove_suffix(1);
+  return std::string(Trimmed(value));
+}
+
 }  // namespace aha

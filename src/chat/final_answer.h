@@ -21,6 +21,10 @@ std::string FinalAnswer(std::string_view text);
 // number: "1,000", "50%", "1/2", "\frac{1}{2}", "$3.50", "2.0"; "x = 5" is 5.
 bool SameAnswer(std::string_view a, std::string_view b, bool as_numbers);
 
+// Of an equation that ends in a number the number, as it is written there: "2 + 3 = 5" is "5".
+// Other answers stay as they are.
+std::string WithoutEquation(std::string_view answer);
+
 }  // namespace aha
 
 #endif  // AHA_CHAT_FINAL_ANSWER_H_

@@ -39,6 +39,15 @@ TEST(SameAnswer, NumbersAreExact) {
   EXPECT_FALSE(same("", "0"));
 }
 
+TEST(WithoutEquation, LeavesTheNumber) {
+  EXPECT_EQ(WithoutEquation("2 + 3 = 5"), "5");
+  EXPECT_EQ(WithoutEquation("$x = \\frac{1}{2}$"), "\\frac{1}{2}");
+  EXPECT_EQ(WithoutEquation("x = $3.50"), "$3.50");
+  EXPECT_EQ(WithoutEquation("5"), "5");
+  EXPECT_EQ(WithoutEquation("y = x + 1"), "y = x + 1");
+  EXPECT_EQ(WithoutEquation("="), "=");
+}
+
 TEST(SameAnswer, TextIsComparedPlainly) {
   EXPECT_TRUE(SameAnswer("Paris", " paris ", false));
   EXPECT_FALSE(SameAnswer("1/2", "0.5", false));

@@ -1,5 +1,8 @@
 #include "server/openai_responses.h"
 
+#include <map>
+#include <vector>
+
 #include "server/openai_chat.h"
 #include "server/random_id.h"
 #include "server/request_fields.h"
@@ -31,6 +34,7 @@ Json ObjectOf(const Json& body, const std::string& id, const GenerationSpec& gen
               {"truncation", "disabled"},
               {"store", true},
               {"background", false},
+              {"top_logprobs", 0},
               {"text", {{"format", {{"type", "text"}}}}},
               {"reasoning", {{"effort", nullptr}, {"summary", nullptr}}},
               {"metadata", Json::object()},
@@ -38,9 +42,9 @@ Json ObjectOf(const Json& body, const std::string& id, const GenerationSpec& gen
               {"max_output_tokens", nullptr},
               {"previous_response_id", nullptr},
               {"user", nullptr}};
-  for (const char* key :
-       {"parallel_tool_calls", "tool_choice", "tools", "store", "text", "reasoning", "metadata",
-        "instructions", "max_output_tokens", "previous_response_id", "user"}) {
+  for (const char* key : {"parallel_tool_calls", "tool_choice", "tools", "store", "background",
+                          "text", "reasoning", "metadata", "top_logprobs", "instructions",
+                          "max_output_tokens", "previous_response_id", "user"}) {
     if (const Json* value = FindKey(body, key)) out[key] = *value;
   }
   return out;
@@ -62,6 +66,35 @@ ApiResult<Json> MessagesBefore(const std::string& id, const std::string& owner,
   return error;
 }
 
+// Puts output items of the owner's stored responses where the input refers to them by id.
+std::optional<ApiError> ResolveReferences(const std::string& owner, const ResponseStore& store,
+                                          Json* input) {
+  if (!input->is_array()) return std::nullopt;
+  std::vector<std::shared_ptr<const StoredResponse>> stored;
+  std::map<std::string, const Json*> items;  // of `stored`, by id
+  for (size_t i = 0; i < input->size(); ++i) {
+    Json& item = (*input)[i];
+    if (!IsReference(item)) continue;
+    if (stored.empty()) {
+      stored = store.OfOwner(owner);
+      for (const auto& response : stored) {
+        for (const Json& output : response->response["output"]) {
+          items.emplace(StringAt(output, "id"), &output);
+        }
+      }
+    }
+    const std::string id = StringAt(item, "id");
+    const auto found = items.find(id);
+    if (found == items.end()) {
+      const std::string where = fmt::format("input[{}].id", i);
+      return BadField(where, "{} refers to '{}': no item of a stored response has that id", where,
+                      id.substr(0, 80));
+    }
+    item = *found->second;
+  }
+  return std::nullopt;
+}
+
 ApiResult<Asked> Read(const HttpRequest& request, ApiContext& context, const ResponseStore& store) {
   ApiResult<Json> body = ParseBody(request);
   if (!body.ok()) return body.error();
@@ -71,7 +104,14 @@ ApiResult<Asked> Read(const HttpRequest& request, ApiContext& context, const Res
   f.Read("previous_response_id", &previous, 200);
   f.Read("store", &out.reply.store);
   f.Read("stream", &out.reply.stream);
+  f.Read("background", &out.reply.background);
+  if (out.reply.background && !out.reply.store) {
+    f.Fail("background", "needs store: who asks later must find it");
+  }
   if (f.failed()) return f.error();
+  if (const auto input = body->find("input"); input != body->end()) {
+    if (auto error = ResolveReferences(request.owner, store, &*input)) return *error;
+  }
   ApiResult<Json> before = MessagesBefore(previous, request.owner, store);
   if (!before.ok()) return before.error();
   ApiResult<TranslatedBody> chat = ChatBodyOfResponses(*body, *before);

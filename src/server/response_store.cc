@@ -52,6 +52,17 @@ std::shared_ptr<const StoredResponse> ResponseStore::Find(const std::string& own
   return it == by_id_.end() || it->second.stored->owner != owner ? nullptr : it->second.stored;
 }
 
+std::vector<std::shared_ptr<const StoredResponse>> ResponseStore::OfOwner(
+    const std::string& owner) const {
+  std::vector<std::shared_ptr<const StoredResponse>> out;
+  const MutexLock lock(mutex_);
+  for (auto id = order_.rbegin(); id != order_.rend(); ++id) {
+    const auto& stored = by_id_.find(*id)->second.stored;
+    if (stored->owner == owner) out.push_back(stored);
+  }
+  return out;
+}
+
 bool ResponseStore::Remove(const std::string& owner, const std::string& id) {
   const MutexLock lock(mutex_);
   const auto it = by_id_.find(id);

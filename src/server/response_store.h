@@ -7,6 +7,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "base/json.h"
 #include "base/mutex.h"
@@ -31,6 +32,8 @@ class ResponseStore {
   void Replace(const std::string& id, StoredResponse response);
   // Null: there is none of that owner.
   std::shared_ptr<const StoredResponse> Find(const std::string& owner, const std::string& id) const;
+  // All of that owner's, the newest first.
+  std::vector<std::shared_ptr<const StoredResponse>> OfOwner(const std::string& owner) const;
   // False: there is none of that owner.
   bool Remove(const std::string& owner, const std::string& id);
 

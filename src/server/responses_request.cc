@@ -1,5 +1,7 @@
 #include "server/responses_request.h"
 
+#include <algorithm>
+
 #include "server/limits.h"
 #include "server/request_fields.h"
 
@@ -7,6 +9,8 @@ namespace aha {
 namespace {
 
 using Failure = std::optional<ApiError>;
+
+constexpr std::string_view kIncludeLogprobs = "message.output_text.logprobs";
 
 // The words of a reasoning item: its content, or else its summary.
 std::string ThoughtOf(const Json& item) {
@@ -173,14 +177,22 @@ Failure AddNested(const Json& body, TranslatedBody* out) {
 
 }  // namespace
 
+bool IsReference(const Json& item) {
+  const std::string type = StringAt(item, "type");
+  if (!type.empty()) return type == "item_reference";
+  // The type may be left out; messages may have no type either, but they have a role.
+  return item.is_object() && item.contains("id") && !item.contains("role");
+}
+
 ApiResult<TranslatedBody> ChatBodyOfResponses(const Json& body, const Json& before) {
   TranslatedBody out;
   RequestFields f(body);
   std::string instructions;
-  bool background = false;
+  int32_t top_logprobs = 0;
+  std::vector<std::string> include;
   f.Read("instructions", &instructions, limits::kBodyBytes);
-  f.Read("background", &background);
-  if (background) f.Fail("background", "is true: answers are made while their client listens");
+  f.Read("top_logprobs", &top_logprobs, 0, limits::kTopLogprobs);
+  f.ReadStrings("include", &include, limits::kIncludes, limits::kIncludeBytes);
   for (const char* key : {"conversation", "prompt"}) {
     if (f.Find(key) != nullptr) f.Fail(key, "is not possible here: send the input itself");
   }
@@ -199,6 +211,11 @@ ApiResult<TranslatedBody> ChatBodyOfResponses(const Json& body, const Json& befo
     if (const Json* value = f.Find(key)) out.json[key] = *value;
   }
   if (const Json* most = f.Find("max_output_tokens")) out.json["max_tokens"] = *most;
+  // What else can be included is of tools and pictures that are not here.
+  if (top_logprobs > 0 || std::ranges::find(include, kIncludeLogprobs) != include.end()) {
+    out.json["logprobs"] = true;
+    out.json["top_logprobs"] = top_logprobs;
+  }
   out.names.emplace_back("max_tokens", "max_output_tokens");
   out.names.emplace_back("messages", "input");
   return out;

@@ -9,7 +9,11 @@ namespace aha {
 // `before` are the messages that it goes on from, in the chat API's form. What this server has not
 // (conversations, prompts kept elsewhere, tools of other services) is refused. Errors name the
 // field or item.
+// References to items (IsReference) must have been put in their place before.
 ApiResult<TranslatedBody> ChatBodyOfResponses(const Json& body, const Json& before);
+
+// An item of the input that stands for an item of an earlier response, by its id.
+bool IsReference(const Json& item);
 
 }  // namespace aha
 

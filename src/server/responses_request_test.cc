@@ -119,9 +119,31 @@ TEST(ResponsesRequest, WhatIsWrongIsNamedAsTheClientKnowsIt) {
   EXPECT_EQ(Param(R"({"text": 5})"), "text");
   EXPECT_EQ(Param(R"({"reasoning": {"effort": 5}})"), "reasoning.effort");
   EXPECT_EQ(Param(R"({"max_output_tokens": 0})"), "max_output_tokens");
-  EXPECT_EQ(Param(R"({"background": true})"), "background");
+  EXPECT_EQ(Param(R"({"top_logprobs": 21})"), "top_logprobs");
+  EXPECT_EQ(Param(R"({"include": 5})"), "include");
   EXPECT_EQ(Param(R"({"conversation": "conv_1"})"), "conversation");
   EXPECT_EQ(Param(R"({"prompt": {"id": "x"}})"), "prompt");
+}
+
+TEST(ResponsesRequest, LogprobsComeWhenTheyAreAskedFor) {
+  const auto spec = [](const char* fields) {
+    Json body = {{"input", "a"}};
+    body.update(Parse(fields));
+    return *ParseOpenAiChat(ChatBodyOfResponses(body, Json::array())->json);
+  };
+  EXPECT_FALSE(spec(R"({"include": ["reasoning.encrypted_content"]})").logprobs);
+  EXPECT_TRUE(spec(R"({"include": ["message.output_text.logprobs"]})").logprobs);
+  EXPECT_TRUE(spec(R"({"top_logprobs": 3})").logprobs);
+  EXPECT_EQ(spec(R"({"top_logprobs": 3})").top_logprobs, 3);
+}
+
+TEST(ResponsesRequest, KnowsReferences) {
+  EXPECT_TRUE(IsReference(Parse(R"({"type": "item_reference", "id": "rs_1"})")));
+  EXPECT_TRUE(IsReference(Parse(R"({"id": "rs_1"})")));
+  EXPECT_TRUE(IsReference(Parse(R"({"type": null, "id": "rs_1"})")));
+  EXPECT_FALSE(IsReference(Parse(R"({"id": "msg_1", "role": "assistant", "content": "a"})")));
+  EXPECT_FALSE(IsReference(Parse(R"({"type": "reasoning", "id": "rs_1"})")));
+  EXPECT_FALSE(IsReference(Parse("5")));
 }
 
 }  // namespace

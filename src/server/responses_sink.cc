@@ -1,5 +1,9 @@
 #include "server/responses_sink.h"
 
+#include <algorithm>
+#include <iterator>
+#include <utility>
+
 #include "server/next_turn.h"
 #include "server/random_id.h"
 
@@ -35,7 +39,7 @@ Json ResponseItem::Part() const {
   return {{"type", "output_text"},
           {"text", text},
           {"annotations", Json::array()},
-          {"logprobs", Json::array()}};
+          {"logprobs", logprobs}};
 }
 
 ResponsesSink::ResponsesSink(ResponseReply reply, ChatSpec spec, const PreparedChat& prepared,
@@ -51,14 +55,19 @@ ResponsesSink::ResponsesSink(ResponseReply reply, ChatSpec spec, const PreparedC
 
 void ResponsesSink::Started(uint64_t generation) {
   context_.live.Add(reply_.id, reply_.owner, generation);
-  exchange_->OnGone([this, host = context_.host, generation] {
-    context_.live.Remove(reply_.id);
-    host->Cancel(generation);
-  });
+  if (!reply_.background) {
+    exchange_->OnGone([this, host = context_.host, generation] {
+      context_.live.Remove(reply_.id);
+      host->Cancel(generation);
+    });
+  }
   if (reply_.store) {
     store_.Add(reply_.id, {reply_.owner, Whole("in_progress"), reply_.input_messages});
   }
-  if (!reply_.stream) return;
+  if (!reply_.stream) {
+    if (reply_.background) exchange_->Send(JsonResponse(Whole("in_progress")));
+    return;
+  }
   exchange_->Begin(
       {.content_type = "text/event-stream", .headers = {{"Cache-Control", "no-cache"}}});
   Event("response.created", {{"response", Whole("in_progress")}});
@@ -67,7 +76,13 @@ void ResponsesSink::Started(uint64_t generation) {
 
 void ResponsesSink::OnText(const GenerationEvent& event, const std::vector<ToolCallDelta>& calls) {
   if (!event.thought.empty()) Grow(Kind::kReasoning, event.thought);
+  if (spec_.logprobs) {
+    std::ranges::copy_if(event.tokens, std::back_inserter(untold_),
+                         [](const GeneratedToken& token) { return !token.thought; });
+  }
   if (!event.answer.empty()) Grow(Kind::kMessage, event.answer);
+  // The tokens of a call are not the message's.
+  if (!calls.empty()) untold_.clear();
   for (const ToolCallDelta& call : calls) {
     if (items_.empty() || items_.back().call != call.index) {
       Open({.kind = Kind::kCall,
@@ -89,9 +104,13 @@ void ResponsesSink::Grow(Kind kind, const std::string& text) {
   switch (kind) {
     case Kind::kReasoning:
       return PartEvent("response.reasoning_text.delta", {{"delta", text}});
-    case Kind::kMessage:
+    case Kind::kMessage: {
+      Json logprobs = LogprobsJson(std::exchange(untold_, {}), /*thought=*/false);
+      Json& all = items_.back().logprobs;
+      all.insert(all.end(), logprobs.begin(), logprobs.end());
       return PartEvent("response.output_text.delta",
-                       {{"delta", text}, {"logprobs", Json::array()}});
+                       {{"delta", text}, {"logprobs", std::move(logprobs)}});
+    }
     case Kind::kCall:
       return ItemEvent("response.function_call_arguments.delta", {{"delta", text}});
   }
@@ -116,7 +135,7 @@ void ResponsesSink::Close(const char* status) {
       PartEvent("response.reasoning_text.done", {{"text", item.text}});
       break;
     case Kind::kMessage:
-      PartEvent("response.output_text.done", {{"text", item.text}, {"logprobs", Json::array()}});
+      PartEvent("response.output_text.done", {{"text", item.text}, {"logprobs", item.logprobs}});
       break;
     case Kind::kCall:
       ItemEvent("response.function_call_arguments.done",
@@ -150,6 +169,7 @@ void ResponsesSink::OnEnd() {
   }
   if (reply_.store) store_.Replace(reply_.id, {reply_.owner, response, Messages()});
   if (!reply_.stream) {
+    if (reply_.background) return;  // it was answered when it began
     return exchange_->Send(failed ? error.ToResponse() : JsonResponse(response));
   }
   // One that was cancelled is told of as cut off: clients know no event of its own for it.

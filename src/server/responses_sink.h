@@ -18,7 +18,8 @@ struct ResponseItem {
   enum class Kind { kReasoning, kMessage, kCall };
   Kind kind = Kind::kMessage;
   std::string id;
-  std::string text = {};  // the thought, the answer, or the arguments
+  std::string text = {};          // the thought, the answer, or the arguments
+  Json logprobs = Json::array();  // of the answer's tokens, when they are asked for
   std::string name = {}, call_id = {};
   int32_t call = -1;                   // index among the calls
   const char* status = "in_progress";  // or completed, incomplete
@@ -34,6 +35,7 @@ struct ResponseReply {
   Json input_messages;  // with those before, without instructions
   bool store = true;
   bool stream = false;
+  bool background = false;  // it is made to its end, whether its client listens or not
 };
 
 class ResponsesSink : public ChatSink {
@@ -64,7 +66,8 @@ class ResponsesSink : public ChatSink {
   ResponseStore& store_;
   std::shared_ptr<Exchange> exchange_;
   uint64_t cache_salt_;
-  std::vector<ResponseItem> items_;  // the last may be open
+  std::vector<ResponseItem> items_;     // the last may be open
+  std::vector<GeneratedToken> untold_;  // tokens of the answer whose text has not been told yet
   int64_t sequence_ = 0;
 };
 

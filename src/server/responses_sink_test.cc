@@ -13,7 +13,7 @@ using testing::ElementsAre;
 class ResponsesSinkTest : public testing::Test {
  protected:
   std::shared_ptr<EventClient> Hear(std::vector<GenerationEvent> events, bool stream,
-                                    bool keep = true) {
+                                    bool keep = true, bool background = false) {
     context_.prepare = [](std::function<void()>) {};
     auto client = std::make_shared<EventClient>();
     ResponsesSink sink({.id = "resp_1",
@@ -21,7 +21,8 @@ class ResponsesSinkTest : public testing::Test {
                         .object = {{"id", "resp_1"}, {"object", "response"}},
                         .input_messages = {{{"role", "user"}, {"content", "a"}}},
                         .store = keep,
-                        .stream = stream},
+                        .stream = stream,
+                        .background = background},
                        ChatSpec{}, FakeChat(), context_, store_, client);
     sink.Started(1);
     for (GenerationEvent& event : events) {
@@ -141,6 +142,16 @@ TEST_F(ResponsesSinkTest, KeepsNothingThatIsNotToBeKept) {
   remove_ = true;  // by its client, while it is made
   Hear(AnswerWithCalls(), /*stream=*/true);
   EXPECT_EQ(store_.Find("o", "resp_1"), nullptr);
+}
+
+TEST_F(ResponsesSinkTest, OneInTheBackgroundIsAnsweredAtOnceAndFoundLater) {
+  const auto client = Hear(AnswerWithCalls(), /*stream=*/false, /*keep=*/true, /*background=*/true);
+  EXPECT_EQ(client->body["status"], "in_progress");
+  EXPECT_EQ(client->body["output"], Json::array());
+  const auto stored = store_.Find("o", "resp_1");
+  ASSERT_NE(stored, nullptr);
+  EXPECT_EQ(stored->response["status"], "completed");
+  EXPECT_EQ(stored->response["output"].size(), 5u);
 }
 
 TEST_F(ResponsesSinkTest, SaysHowItEnded) {

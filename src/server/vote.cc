@@ -9,8 +9,9 @@ namespace aha {
 VoteResult TallyVotes(const std::vector<VoteSample>& samples, bool as_numbers) {
   VoteResult out{.answers = {}, .winner = {}, .samples = samples, .extracted = {}};
   for (size_t i = 0; i < samples.size(); ++i) {
-    const std::string answer =
+    std::string answer =
         samples[i].finish_reason == "stop" ? FinalAnswer(samples[i].content) : std::string();
+    if (as_numbers) answer = WithoutEquation(answer);
     out.extracted.push_back(answer);
     if (answer.empty()) continue;
     const auto same = std::ranges::find_if(out.answers, [&](const VoteAnswer& known) {

@@ -34,7 +34,7 @@ struct VoteResult {
 };
 
 // Samples that were cut off, or say nothing, have no vote. `as_numbers`: answers that are equal as
-// exact numbers are one ("0.5", "1/2", "\frac{1}{2}").
+// exact numbers are one ("0.5", "1/2", "\frac{1}{2}", "2 + 3 = 5").
 VoteResult TallyVotes(const std::vector<VoteSample>& samples, bool as_numbers);
 
 }  // namespace aha

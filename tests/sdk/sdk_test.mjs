@@ -233,6 +233,60 @@ const tests = {
     }
   },
 
+  async responsesInTheBackground() {
+    let response = await openai.responses.create({model, input: messages[0].content, temperature: 0, background: true});
+    assert.equal(response.status, 'in_progress');
+    assert.equal(response.background, true);
+    while (response.status === 'in_progress') {
+      await new Promise(done => setTimeout(done, 20));
+      response = await openai.responses.retrieve(response.id);
+    }
+    assert.equal(response.status, 'completed');
+    const whole = await openai.responses.create({model, input: messages[0].content, temperature: 0});
+    assert.deepEqual(withoutIds(response.output), withoutIds(whole.output));
+    // A reader that leaves does not end it.
+    let id;
+    for await (const event of await openai.responses.create({model, input: messages[0].content, temperature: 0, background: true, stream: true})) {
+      id = event.response.id;
+      break;
+    }
+    do {
+      await new Promise(done => setTimeout(done, 20));
+      response = await openai.responses.retrieve(id);
+    } while (response.status === 'in_progress');
+    assert.deepEqual(withoutIds(response.output), withoutIds(whole.output));
+    await assert.rejects(openai.responses.create({model, input: 'x', background: true, store: false}), OpenAI.BadRequestError);
+  },
+
+  async responsesReferToItems() {
+    const first = await openai.responses.create({model, input: messages[0].content, temperature: 0});
+    const ask = items => openai.responses.create({model, temperature: 0, store: false, input: [...messages, ...items, {role: 'user', content: 'Use 9, 7 and 6 to make 10'}]});
+    const whole = await ask(first.output);
+    const referred = await ask(first.output.map(({id}) => ({type: 'item_reference', id})));
+    assert.equal(referred.usage.input_tokens, whole.usage.input_tokens);
+    assert.deepEqual(withoutIds(referred.output), withoutIds(whole.output));
+    await assert.rejects(ask([{type: 'item_reference', id: 'msg_nobody'}]), error => error.status === 400 && error.param === 'input[1].id');
+  },
+
+  async responsesHaveLogprobs() {
+    const request = {model, input: messages[0].content, temperature: 0, include: ['message.output_text.logprobs'], top_logprobs: 2};
+    const whole = await openai.responses.create(request);
+    const {text, logprobs} = whole.output.find(item => item.type === 'message').content[0];
+    // Special tokens are not in the text.
+    assert.equal(logprobs.map(one => one.token).join('').replace(/<[^>]*>/g, ''), text);
+    for (const one of logprobs) {
+      assert.equal(one.top_logprobs.length, 2);
+      assert.equal(one.logprob, one.top_logprobs[0].logprob, 'greedy');
+    }
+    const streamed = [];
+    for await (const event of await openai.responses.create({...request, stream: true})) {
+      if (event.type === 'response.output_text.delta') streamed.push(...event.logprobs);
+    }
+    assert.deepEqual(streamed, logprobs);
+    const without = await openai.responses.create({model, input: messages[0].content, temperature: 0});
+    assert.deepEqual(without.output.find(item => item.type === 'message').content[0].logprobs, []);
+  },
+
   async responsesAreCancelled() {
     // No token of the answer can end it.
     const endless = {model, input: messages[0].content, text: {format: {type: 'json_schema', name: 'long', schema: {type: 'array', items: {enum: [1]}, minItems: 100000}}}};
