@@ -15,7 +15,7 @@ using F = __m256;
 struct Isa {
   static constexpr int kRows = 8;
   static constexpr int kTileTokens = 4;
-  static constexpr int kChains = 1;
+  static constexpr bool kSideBySide = false;
   static constexpr bool kSignedCodes = true;  // 8-bit codes stay signed: vpmaddubsw would saturate
 
   static V Load16OfEach(const std::byte* p, const int32_t* offset, int i) {

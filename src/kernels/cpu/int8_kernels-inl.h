@@ -263,65 +263,66 @@ struct Format<DType::kQ6_K> {
   }
 };
 
-// Adds to kSide tokens' sums the products of N registers of codes with their activations.
-template <typename F_, int kSide, int N>
-inline void DotSide(V (&sum)[kSide], const V* codes, const int8_t* q) {
-  if constexpr (kSide == 1) {
-    sum[0] = Isa::template Dot<F_::kBits, N>(sum[0], codes, q);
-  } else {
+// sum[t] gains the products of N registers of codes, code(0) on, with four activations each of token
+// t. Side by side where the register file holds all sums: a chain alone waits for its own last
+// product.
+template <typename F_, int N, int W, typename Code>
+[[gnu::always_inline]] inline void DotTokens(V (&sum)[W], const Code& code, const int8_t* q) {
+  if constexpr (Isa::kSideBySide) {
     for (int j = 0; j < N; ++j) {
-      for (int u = 0; u < kSide; ++u) {
-        sum[u] = Isa::template Dot<F_::kBits, 1>(sum[u], codes + j, q + 32 * u + 4 * j);
+      const V codes = code(j);
+      for (int t = 0; t < W; ++t) {
+        sum[t] = Isa::template Dot<F_::kBits, 1>(sum[t], &codes, q + 32 * t + 4 * j);
       }
+    }
+  } else {
+    V codes[N];
+    for (int j = 0; j < N; ++j) codes[j] = code(j);
+    for (int t = 0; t < W; ++t) {
+      sum[t] = Isa::template Dot<F_::kBits, N>(sum[t], codes, q + 32 * t);
     }
   }
 }
 
-// One block against W tokens: acc[t] gains fma(isum, ws * d, .) and, with a minimum,
-// fma(wm, d * xsum, .).
-template <typename F_, int W>
-inline void BlockDot(const Quads& w, const Scales& s, const ActivationTile& x, int64_t b,
-                     F (&acc)[W]) {
+// One block, of codes code(0) to code(7), against W tokens: acc[t] gains fma(isum, ws * d, .) and,
+// with a minimum, fma(wm, d * xsum, .). Inlined, so that the accumulators stay in registers.
+template <typename F_, int W, typename Code>
+[[gnu::always_inline]] inline void BlockDot(const Code& code, const Scales& s,
+                                            const ActivationTile& x, int64_t b, F (&acc)[W]) {
   const int8_t* q = x.q + b * W * 32;
   const float* scale = x.scale + b * W;
+  const float* scaled_sum = x.scaled_sum + b * W;
   const int32_t* minus_sum = x.minus_sum + b * 2 * W;
-  // Chains of several tokens side by side: one alone waits for its own last product, and fills the
-  // scheduler while it does.
-  constexpr int kSide = W % Isa::kChains == 0 ? Isa::kChains : 1;
-  // A loop even where W is a constant: unrolled, it was a third slower (Zen 4, clang 14).
-#pragma GCC unroll 1
-  for (int t = 0; t < W; t += kSide) {
-    V sum[kSide];
-    if constexpr (F_::kHalves) {
-      V half[2][kSide];
-      for (int h = 0; h < 2; ++h) {
-        for (int u = 0; u < kSide; ++u) {
-          half[h][u] = Isa::template ShiftLeft32<F_::kOffsetShift>(
-              Isa::Broadcast32(minus_sum + h * W + t + u));
-        }
-        DotSide<F_, kSide, 4>(half[h], w.v + 4 * h, q + 32 * t + 16 * h);
+  V sum[W];
+  if constexpr (F_::kHalves) {
+    V half[W];
+    for (int h = 0; h < 2; ++h) {
+      for (int t = 0; t < W; ++t) {
+        half[t] =
+            Isa::template ShiftLeft32<F_::kOffsetShift>(Isa::Broadcast32(minus_sum + h * W + t));
       }
-      for (int u = 0; u < kSide; ++u) {
-        sum[u] = Isa::Add32(Isa::Mul32(half[0][u], s.half[0]), Isa::Mul32(half[1][u], s.half[1]));
+      DotTokens<F_, 4>(half, [&](int j) { return code(4 * h + j); }, q + 16 * h);
+      for (int t = 0; t < W; ++t) {
+        const V scaled = Isa::Mul32(half[t], s.half[h]);
+        sum[t] = h == 0 ? scaled : Isa::Add32(sum[t], scaled);
       }
-    } else {
-      for (int u = 0; u < kSide; ++u) {
-        if constexpr (F_::kOffsetShift >= 0 && !(Isa::kSignedCodes && F_::kBits == 8)) {
-          sum[u] = Isa::template ShiftLeft32<F_::kOffsetShift>(Isa::Add32(
-              Isa::Broadcast32(minus_sum + t + u), Isa::Broadcast32(minus_sum + W + t + u)));
-        } else {
-          sum[u] = Isa::Zero();
-        }
-      }
-      DotSide<F_, kSide, 8>(sum, w.v, q + 32 * t);
     }
-    for (int u = 0; u < kSide; ++u) {
-      const int i = t + u;
-      acc[i] =
-          Isa::Fma(Isa::ToFloat(sum[u]), Isa::Mul(s.ws, Isa::BroadcastFloat(scale + i)), acc[i]);
-      if constexpr (F_::kMinimum) {
-        acc[i] = Isa::Fma(s.wm, Isa::BroadcastFloat(x.scaled_sum + b * W + i), acc[i]);
+  } else {
+    for (int t = 0; t < W; ++t) {
+      if constexpr (F_::kOffsetShift >= 0 && !(Isa::kSignedCodes && F_::kBits == 8)) {
+        sum[t] = Isa::template ShiftLeft32<F_::kOffsetShift>(
+            Isa::Add32(Isa::Broadcast32(minus_sum + t), Isa::Broadcast32(minus_sum + W + t)));
+      } else {
+        sum[t] = Isa::Zero();
       }
+    }
+    DotTokens<F_, 8>(sum, code, q);
+  }
+  for (int t = 0; t < W; ++t) {
+    acc[t] =
+        Isa::Fma(Isa::ToFloat(sum[t]), Isa::Mul(s.ws, Isa::BroadcastFloat(scale + t)), acc[t]);
+    if constexpr (F_::kMinimum) {
+      acc[t] = Isa::Fma(s.wm, Isa::BroadcastFloat(scaled_sum + t), acc[t]);
     }
   }
 }
@@ -369,7 +370,8 @@ void DotStored(const RowGroup& rows, const ActivationTile& x, const OutputTile& 
     Prefetch(rows, b / F_::kBlocks, F_::kBytes);
 #pragma GCC unroll 8
     for (int j = 0; j < F_::kBlocks; ++j) {
-      BlockDot<F_, W>(LoadQuads<F_>(g, shared, j), F_::ScalesOf(shared, j), x, b + j, acc);
+      const Quads quads = LoadQuads<F_>(g, shared, j);
+      BlockDot<F_, W>([&](int i) { return quads.v[i]; }, F_::ScalesOf(shared, j), x, b + j, acc);
     }
   }
   StoreOutputs<W>(acc, x, out);
@@ -384,6 +386,7 @@ void Unpack(const RowGroup& rows, std::byte* panel) {
   Group g{rows.base, rows.offset};
   for (int64_t b = 0; b < rows.blocks; b += F_::kBlocks, g.p += F_::kBytes) {
     const typename F_::Shared shared = F_::LoadShared(g);
+    Prefetch(rows, b / F_::kBlocks, F_::kBytes);
     for (int j = 0; j < F_::kBlocks; ++j, panel += kPanelBlock) {
       const Quads quads = LoadQuads<F_>(g, shared, j);
       const Scales s = F_::ScalesOf(shared, j);
@@ -405,11 +408,11 @@ void DotPanel(const std::byte* panel, const ActivationTile& x, const OutputTile&
   F acc[W];
   for (int t = 0; t < W; ++t) acc[t] = Isa::ZeroF();
   for (int64_t b = 0; b < x.blocks; ++b, panel += kPanelBlock) {
-    Quads quads;
-    for (int i = 0; i < 8; ++i) {
-      quads.v[i] = Isa::Load(panel + i * kRegister);
-      Isa::KeepInRegister(quads.v[i]);
-    }
+    const auto code = [&](int i) {
+      V codes = Isa::Load(panel + i * kRegister);
+      Isa::KeepInRegister(codes);
+      return codes;
+    };
     Scales s;
     s.ws = Isa::LoadFloats(reinterpret_cast<const float*>(panel + 8 * kRegister));
     if constexpr (F_::kMinimum) {
@@ -419,7 +422,7 @@ void DotPanel(const std::byte* panel, const ActivationTile& x, const OutputTile&
       s.half[0] = Isa::Load(panel + 10 * kRegister);
       s.half[1] = Isa::Load(panel + 11 * kRegister);
     }
-    BlockDot<F_, W>(quads, s, x, b, acc);
+    BlockDot<F_, W>(code, s, x, b, acc);
   }
   StoreOutputs<W>(acc, x, out);
 }
@@ -456,9 +459,7 @@ void DotStoredAny(const RowGroup& rows, const ActivationTile& x, const OutputTil
       case 2:
         return DotStored<F_, 2>(rows, x, out);
       case 4:
-        return DotStored<F_, 4>(rows, x, out);
-      case 8:
-        if constexpr (Isa::kTileTokens > 8) return DotStored<F_, 8>(rows, x, out);
+        if constexpr (Isa::kTileTokens > 4) return DotStored<F_, 4>(rows, x, out);
         [[fallthrough]];
       default:
         return DotStored<F_, Isa::kTileTokens>(rows, x, out);
@@ -480,9 +481,7 @@ void DotPanelAny(DType dtype, const std::byte* panel, const ActivationTile& x,
       case 2:
         return DotPanel<F_, 2>(panel, x, out);
       case 4:
-        return DotPanel<F_, 4>(panel, x, out);
-      case 8:
-        if constexpr (Isa::kTileTokens > 8) return DotPanel<F_, 8>(panel, x, out);
+        if constexpr (Isa::kTileTokens > 4) return DotPanel<F_, 4>(panel, x, out);
         [[fallthrough]];
       default:
         return DotPanel<F_, Isa::kTileTokens>(panel, x, out);

@@ -16,7 +16,7 @@ namespace aha::kernels::cpu {
 
 // Quantised activations of up to max_tile_tokens tokens: W is their padded number.
 struct ActivationTile {
-  int width = 0;                 // W: 1, 2, 4, 8 or 16
+  int width = 0;                 // W: 1, 2, 4 or 8
   int tokens = 0;                // used
   int64_t blocks = 0;            // of 32 values
   int8_t* q = nullptr;           // [blocks][W][32]

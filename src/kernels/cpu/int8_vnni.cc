@@ -14,8 +14,8 @@ using F = __m512;
 
 struct Isa {
   static constexpr int kRows = 16;
-  static constexpr int kTileTokens = 16;
-  static constexpr int kChains = 4;            // tokens side by side
+  static constexpr int kTileTokens = 8;
+  static constexpr bool kSideBySide = true;
   static constexpr bool kSignedCodes = false;  // vpdpbusd wants unsigned codes
 
   static V Load16OfEach(const std::byte* p, const int32_t* offset, int i) {

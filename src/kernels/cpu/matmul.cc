@@ -28,7 +28,7 @@ struct Plan {
 };
 
 int TileWidth(int64_t tokens) {
-  return tokens == 1 ? 1 : tokens == 2 ? 2 : tokens <= 4 ? 4 : tokens <= 8 ? 8 : 16;
+  return tokens == 1 ? 1 : tokens == 2 ? 2 : tokens <= 4 ? 4 : 8;
 }
 
 ActivationTile NewTile(Arena& arena, int64_t tokens, int64_t blocks) {
