@@ -227,6 +227,8 @@ void AttendSpan(const QueryRows& a, const KeySpan& span, const float* keys, floa
   const KeyColumns columns = ColumnsOf(span, keys);
   int64_t row = 0;
   for (; row + 4 <= a.rows; row += 4) AttendRows<4>(a, span, columns, row, scratch, states, out);
+  // Three at once for the groups of three and seven heads that many models have.
+  for (; row + 3 <= a.rows; row += 3) AttendRows<3>(a, span, columns, row, scratch, states, out);
   for (; row + 2 <= a.rows; row += 2) AttendRows<2>(a, span, columns, row, scratch, states, out);
   for (; row < a.rows; ++row) AttendRows<1>(a, span, columns, row, scratch, states, out);
 }

@@ -263,9 +263,9 @@ struct Format<DType::kQ6_K> {
   }
 };
 
-// sum[t] gains the products of N registers of codes, code(0) on, with four activations each of token
-// t. Side by side where the register file holds all sums: a chain alone waits for its own last
-// product.
+// sum[t] gains the products of N registers of codes, code(0) on, with four activations each of
+// token t. Side by side where the register file holds all sums: a chain alone waits for its own
+// last product.
 template <typename F_, int N, int W, typename Code>
 [[gnu::always_inline]] inline void DotTokens(V (&sum)[W], const Code& code, const int8_t* q) {
   if constexpr (Isa::kSideBySide) {
@@ -301,7 +301,8 @@ template <typename F_, int W, typename Code>
         half[t] =
             Isa::template ShiftLeft32<F_::kOffsetShift>(Isa::Broadcast32(minus_sum + h * W + t));
       }
-      DotTokens<F_, 4>(half, [&](int j) { return code(4 * h + j); }, q + 16 * h);
+      DotTokens<F_, 4>(
+          half, [&](int j) { return code(4 * h + j); }, q + 16 * h);
       for (int t = 0; t < W; ++t) {
         const V scaled = Isa::Mul32(half[t], s.half[h]);
         sum[t] = h == 0 ? scaled : Isa::Add32(sum[t], scaled);
@@ -319,8 +320,7 @@ template <typename F_, int W, typename Code>
     DotTokens<F_, 8>(sum, code, q);
   }
   for (int t = 0; t < W; ++t) {
-    acc[t] =
-        Isa::Fma(Isa::ToFloat(sum[t]), Isa::Mul(s.ws, Isa::BroadcastFloat(scale + t)), acc[t]);
+    acc[t] = Isa::Fma(Isa::ToFloat(sum[t]), Isa::Mul(s.ws, Isa::BroadcastFloat(scale + t)), acc[t]);
     if constexpr (F_::kMinimum) {
       acc[t] = Isa::Fma(s.wm, Isa::BroadcastFloat(scaled_sum + t), acc[t]);
     }
@@ -386,7 +386,6 @@ void Unpack(const RowGroup& rows, std::byte* panel) {
   Group g{rows.base, rows.offset};
   for (int64_t b = 0; b < rows.blocks; b += F_::kBlocks, g.p += F_::kBytes) {
     const typename F_::Shared shared = F_::LoadShared(g);
-    Prefetch(rows, b / F_::kBlocks, F_::kBytes);
     for (int j = 0; j < F_::kBlocks; ++j, panel += kPanelBlock) {
       const Quads quads = LoadQuads<F_>(g, shared, j);
       const Scales s = F_::ScalesOf(shared, j);
@@ -404,10 +403,14 @@ void Unpack(const RowGroup& rows, std::byte* panel) {
 }
 
 template <typename F_, int W>
-void DotPanel(const std::byte* panel, const ActivationTile& x, const OutputTile& out) {
+void DotPanel(const std::byte* panel, const ActivationTile& x, const OutputTile& out,
+              const NextBytes& next) {
   F acc[W];
   for (int t = 0; t < W; ++t) acc[t] = Isa::ZeroF();
+  const std::byte* ahead = next.begin;
   for (int64_t b = 0; b < x.blocks; ++b, panel += kPanelBlock) {
+    for (int64_t i = 0; i < next.each; i += 64) __builtin_prefetch(ahead + i, 0, 2);
+    ahead += next.each;
     const auto code = [&](int i) {
       V codes = Isa::Load(panel + i * kRegister);
       Isa::KeepInRegister(codes);
@@ -472,19 +475,19 @@ void UnpackAny(const RowGroup& rows, std::byte* panel) {
 }
 
 void DotPanelAny(DType dtype, const std::byte* panel, const ActivationTile& x,
-                 const OutputTile& out) {
+                 const OutputTile& out, const NextBytes& next) {
   WithFormat(dtype, [&](auto format) {
     using F_ = decltype(format);
     switch (x.width) {
       case 1:
-        return DotPanel<F_, 1>(panel, x, out);
+        return DotPanel<F_, 1>(panel, x, out, next);
       case 2:
-        return DotPanel<F_, 2>(panel, x, out);
+        return DotPanel<F_, 2>(panel, x, out, next);
       case 4:
-        if constexpr (Isa::kTileTokens > 4) return DotPanel<F_, 4>(panel, x, out);
+        if constexpr (Isa::kTileTokens > 4) return DotPanel<F_, 4>(panel, x, out, next);
         [[fallthrough]];
       default:
-        return DotPanel<F_, Isa::kTileTokens>(panel, x, out);
+        return DotPanel<F_, Isa::kTileTokens>(panel, x, out, next);
     }
   });
 }

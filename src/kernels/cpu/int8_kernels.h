@@ -42,6 +42,12 @@ struct OutputTile {
   const float* bias = nullptr;  // [rows] or null
 };
 
+// Memory that is read next: asked for in step with the blocks that are multiplied.
+struct NextBytes {
+  const std::byte* begin = nullptr;
+  int64_t each = 0;  // bytes a block; 0: nothing
+};
+
 struct Int8Kernels {
   const char* name;  // "avx2", "vnni"
   int group_rows;
@@ -51,7 +57,8 @@ struct Int8Kernels {
   void (*dot_stored)(const RowGroup&, const ActivationTile&, const OutputTile&);
   // Unpacked once, for many: panel [blocks][panel_block_bytes].
   void (*unpack)(const RowGroup&, std::byte* panel);
-  void (*dot_panel)(DType, const std::byte* panel, const ActivationTile&, const OutputTile&);
+  void (*dot_panel)(DType, const std::byte* panel, const ActivationTile&, const OutputTile&,
+                    const NextBytes&);
   double (*exercise)(int64_t rounds);  // Backend::Run's kInt8Dot
 };
 

@@ -11,6 +11,7 @@ namespace aha::kernels::cpu {
 namespace {
 
 constexpr int64_t kRunBytes = 64 << 10;          // weights of one work item when tokens are few
+constexpr int64_t kFewTokens = 64;               // reading quantised weights still takes a share
 constexpr int64_t kTokenBlockBytes = 256 << 10;  // float activations that stay in the L2 cache
 constexpr int64_t kFloatRows = 32;  // weight rows of one work item when tokens are many
 
@@ -27,9 +28,7 @@ struct Plan {
   int64_t first_item = 0;
 };
 
-int TileWidth(int64_t tokens) {
-  return tokens == 1 ? 1 : tokens == 2 ? 2 : tokens <= 4 ? 4 : 8;
-}
+int TileWidth(int64_t tokens) { return tokens == 1 ? 1 : tokens == 2 ? 2 : tokens <= 4 ? 4 : 8; }
 
 ActivationTile NewTile(Arena& arena, int64_t tokens, int64_t blocks) {
   ActivationTile tile;
@@ -156,7 +155,7 @@ class MatMulRun {
     const MatMulJob& job = plan->job;
     const int64_t group = int8_.group_rows;
     plan->tokens_per_item = job.m;
-    if (job.m > int8_.max_tile_tokens) {
+    if (job.m > (plan->tiles == nullptr ? int8_.max_tile_tokens : kFewTokens)) {
       if (plan->tiles == nullptr) {
         const int64_t bytes = job.w.cols() * static_cast<int64_t>(sizeof(float));
         plan->tokens_per_item = std::clamp<int64_t>(kTokenBlockBytes / bytes / 12 * 12, 12, job.m);
@@ -224,13 +223,18 @@ class MatMulRun {
       const RowGroup row_group = {job.w.data + r * row_bytes, offset, job.w.dtype, row_bytes,
                                   blocks};
       if (panel != nullptr) int8_.unpack(row_group, panel);
+      // While the first tile is multiplied the next rows come out of memory.
+      NextBytes next;
+      if (r + group < first_row + rows) {
+        next = {job.w.data + (r + group) * row_bytes, group * row_bytes / blocks};
+      }
       for (int64_t t = 0; t < plan.tile_count; ++t) {
         const OutputTile out = {.y = job.y + t * int8_.max_tile_tokens * job.y_stride + r,
                                 .stride = job.y_stride,
                                 .rows = count,
                                 .bias = job.bias == nullptr ? nullptr : job.bias + r};
         if (panel != nullptr) {
-          int8_.dot_panel(job.w.dtype, panel, plan.tiles[t], out);
+          int8_.dot_panel(job.w.dtype, panel, plan.tiles[t], out, t == 0 ? next : NextBytes());
         } else {
           int8_.dot_stored(row_group, plan.tiles[t], out);
         }
