@@ -1,3 +1,19 @@
+# What nearly every file includes is parsed once, for the code and for the tests: a build from nothing
+# takes a third less. Files include what they use nevertheless: the other presets do without.
+function(aha_precompile target)
+  cmake_parse_arguments(PRECOMPILE "" "" "LINK;HEADERS" ${ARGN})
+  add_library(${target} OBJECT ${CMAKE_SOURCE_DIR}/cmake/nothing.cc)
+  target_link_libraries(${target} PRIVATE fmt::fmt nlohmann_json::nlohmann_json ${PRECOMPILE_LINK})
+  target_precompile_headers(${target} PRIVATE <algorithm> <chrono> <cmath> <filesystem> <fstream> <functional>
+    <map> <memory> <optional> <span> <string> <utility> <vector> <fmt/format.h> <nlohmann/json.hpp>
+    ${PRECOMPILE_HEADERS})
+endfunction()
+if(AHA_PRECOMPILE)
+  aha_precompile(aha_headers)
+  aha_precompile(aha_test_headers LINK GTest::gmock HEADERS <gmock/gmock.h> <gtest/gtest.h>)
+  target_compile_options(aha_test_headers PRIVATE -fPIE)  # as programs are
+endif()
+
 # aha_room(NAME LINK ...): one folder of src/ as a static library aha_NAME, with what stands beside
 # the code: NAME_test (*_test.cc), NAME_slow_test (*_slow_test.cc, ctest -L slow), NAME_bench
 # (*_bench.cc), and one fuzz target for each *_fuzz.cc.
@@ -21,6 +37,9 @@ function(aha_room name)
     add_library(aha_${name} STATIC ${sources})
     target_include_directories(aha_${name} PUBLIC ${CMAKE_SOURCE_DIR}/src)
     target_link_libraries(aha_${name} PUBLIC ${ROOM_LINK})
+    if(AHA_PRECOMPILE)
+      target_precompile_headers(aha_${name} REUSE_FROM aha_headers)
+    endif()
   else()
     add_library(aha_${name} INTERFACE)
     target_include_directories(aha_${name} INTERFACE ${CMAKE_SOURCE_DIR}/src)
@@ -55,6 +74,9 @@ function(aha_test name)
   add_executable(${name} ${TEST_SOURCES})
   target_link_libraries(${name} PRIVATE ${TEST_LINK} GTest::gmock GTest::gtest_main)
   target_compile_definitions(${name} PRIVATE AHA_SOURCE_DIR="${CMAKE_SOURCE_DIR}")
+  if(AHA_PRECOMPILE)
+    target_precompile_headers(${name} REUSE_FROM aha_test_headers)
+  endif()
   set(labels fast)
   if(TEST_LABELS)
     set(labels ${TEST_LABELS})

@@ -18,10 +18,10 @@ SUBJECTS = ["rivers", "mountains", "bread", "clocks", "trains", "islands", "bees
             "salt", "birds", "bridges", "stars"]
 
 
-def stream(url, model, index, tokens, out):
+def stream(url, model, question, index, tokens, out):
     connection = http.client.HTTPConnection(url.hostname, url.port, timeout=600)
     body = {"model": model, "stream": True, "max_tokens": tokens, "temperature": 0.8, "seed": index,
-            "messages": [{"role": "user", "content": f"Tell me a long story about {SUBJECTS[index % 16]}, number {index}."}]}
+            "messages": [{"role": "user", "content": question.format(index=index, subject=SUBJECTS[index % 16])}]}
     begin = time.perf_counter()
     connection.request("POST", "/v1/chat/completions", json.dumps(body), {"Content-Type": "application/json"})
     response = connection.getresponse()
@@ -38,9 +38,9 @@ def stream(url, model, index, tokens, out):
     out[index] = (begin, times)
 
 
-def measure(url, model, streams, tokens):
+def measure(url, model, question, streams, tokens):
     out = {}
-    threads = [threading.Thread(target=stream, args=(url, model, i, tokens, out)) for i in range(streams)]
+    threads = [threading.Thread(target=stream, args=(url, model, question, i, tokens, out)) for i in range(streams)]
     begin = time.perf_counter()
     for thread in threads:
         thread.start()
@@ -56,17 +56,18 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("url")
     parser.add_argument("--model", default="")
+    parser.add_argument("--question", default="Tell me a long story about {subject}, number {index}.")
     parser.add_argument("--streams", default="1,32")
     parser.add_argument("--tokens", type=int, default=128)
     parser.add_argument("--repeats", type=int, default=3)
     options = parser.parse_args()
     url = urlparse(options.url)
-    measure(url, options.model, 1, 8)  # warm
+    measure(url, options.model, options.question, 1, 8)  # warm
     counts = [int(word) for word in options.streams.split(",")]
     runs = {streams: [] for streams in counts}
     for _ in range(options.repeats):  # in turns: a machine's mood is everybody's
         for streams in counts:
-            runs[streams].append(measure(url, options.model, streams, options.tokens))
+            runs[streams].append(measure(url, options.model, options.question, streams, options.tokens))
     alone = statistics.median(speed for speed, _ in runs[counts[0]])
     for streams in counts:
         speed = statistics.median(speed for speed, _ in runs[streams])

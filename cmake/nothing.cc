@@ -1,0 +1,1 @@
+// Of targets that have headers only.
