@@ -55,12 +55,14 @@ void BenchMatMul(Context& cx, const MachineLimits& limits, DType dtype, int64_t 
     w.emplace_back(dtype, Shape{n, k});
     std::memset(w.back().data(), 0x11, static_cast<size_t>(w.back().view().bytes()));
   }
-  std::vector<float> x(static_cast<size_t>(m * k), 0.5f);
+  Storage x_storage(DType::kF32, Shape{m, k});  // on cache lines, as activations are
+  auto* x = reinterpret_cast<float*>(x_storage.data());
+  std::fill(x, x + m * k, 0.5f);
   std::vector<float> y(static_cast<size_t>(m * n));
   size_t next = 0;
   const double t = Time([&] {
     const MatMulJob job = {
-        .x = x.data(), .x_stride = k, .m = m, .w = w[next].view(), .y = y.data(), .y_stride = n};
+        .x = x, .x_stride = k, .m = m, .w = w[next].view(), .y = y.data(), .y_stride = n};
     next = (next + 1) % w.size();
     cx.backend->MatMul(cx, {&job, 1});
   });

@@ -3,6 +3,8 @@
 // Few tokens: threads take runs of weight rows and stream them once. Many: a thread takes a group
 // of rows, unpacks it once when it is quantised, and meets all tokens. Activations are quantised
 // (or rounded) once for all jobs that share them.
+#include <unistd.h>
+
 #include <algorithm>
 
 #include "kernels/cpu/cpu_backend.h"
@@ -10,10 +12,16 @@
 namespace aha::kernels::cpu {
 namespace {
 
-constexpr int64_t kRunBytes = 64 << 10;          // weights of one work item when tokens are few
-constexpr int64_t kFewTokens = 64;               // reading quantised weights still takes a share
-constexpr int64_t kTokenBlockBytes = 256 << 10;  // float activations that stay in the L2 cache
-constexpr int64_t kFloatRows = 32;  // weight rows of one work item when tokens are many
+constexpr int64_t kRunBytes = 64 << 10;  // weights of one work item when tokens are few
+constexpr int64_t kFewTokens = 64;       // reading quantised weights still takes a share
+constexpr int64_t kFloatRows = 32;       // weight rows of one work item when tokens are many
+
+// Float activations that stay in the second cache while weights pass by: half of it.
+int64_t TokenBlockBytes() {
+  static const int64_t bytes =
+      std::clamp<int64_t>(sysconf(_SC_LEVEL2_CACHE_SIZE) / 2, 128 << 10, 512 << 10);
+  return bytes;
+}
 
 // One job with its activations ready and its share of the work items.
 struct Plan {
@@ -158,7 +166,7 @@ class MatMulRun {
     if (job.m > (plan->tiles == nullptr ? int8_.max_tile_tokens : kFewTokens)) {
       if (plan->tiles == nullptr) {
         const int64_t bytes = job.w.cols() * static_cast<int64_t>(sizeof(float));
-        plan->tokens_per_item = std::clamp<int64_t>(kTokenBlockBytes / bytes / 12 * 12, 12, job.m);
+        plan->tokens_per_item = std::clamp<int64_t>(TokenBlockBytes() / bytes / 12 * 12, 12, job.m);
       }
       plan->rows_per_item = plan->tiles != nullptr ? 2 * group : kFloatRows;
     } else {
