@@ -3,6 +3,7 @@
 #include <map>
 #include <vector>
 
+#include "server/limits.h"
 #include "server/openai_chat.h"
 #include "server/random_id.h"
 #include "server/request_fields.h"
@@ -72,6 +73,7 @@ std::optional<ApiError> ResolveReferences(const std::string& owner, const Respon
   if (!input->is_array()) return std::nullopt;
   std::vector<std::shared_ptr<const StoredResponse>> stored;
   std::map<std::string, const Json*> items;  // of `stored`, by id
+  size_t bytes = 0;                          // of all that is referred to, as often as it is
   for (size_t i = 0; i < input->size(); ++i) {
     Json& item = (*input)[i];
     if (!IsReference(item)) continue;
@@ -89,6 +91,10 @@ std::optional<ApiError> ResolveReferences(const std::string& owner, const Respon
       const std::string where = fmt::format("input[{}].id", i);
       return BadField(where, "{} refers to '{}': no item of a stored response has that id", where,
                       id.substr(0, 80));
+    }
+    bytes += DumpJson(*found->second).size();
+    if (bytes > limits::kBodyBytes) {
+      return BadField("input", "input refers to more than {} bytes of items", limits::kBodyBytes);
     }
     item = *found->second;
   }

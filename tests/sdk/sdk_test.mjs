@@ -265,6 +265,8 @@ const tests = {
     const referred = await ask(first.output.map(({id}) => ({type: 'item_reference', id})));
     assert.equal(referred.usage.input_tokens, whole.usage.input_tokens);
     assert.deepEqual(withoutIds(referred.output), withoutIds(whole.output));
+    const many = Array(250000).fill({id: first.output[0].id});
+    await assert.rejects(ask(many), error => error.status === 400 && /refers to more than/.test(error.message));
     await assert.rejects(ask([{type: 'item_reference', id: 'msg_nobody'}]), error => error.status === 400 && error.param === 'input[1].id');
   },
 
