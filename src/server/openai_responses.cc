@@ -189,9 +189,14 @@ void AddOpenAiResponses(Router& router, ApiContext& context, ResponseStore& stor
           exchange->Send(found != nullptr ? JsonResponse(found->response) : Unknown(parts[0]));
         });
   AddV1(router, "DELETE", "/responses/*",
-        [&store](const HttpRequest& request, std::vector<std::string> parts,
-                 std::shared_ptr<Exchange> exchange) {
-          if (!store.Remove(request.owner, parts[0])) return exchange->Send(Unknown(parts[0]));
+        [&context, &store](const HttpRequest& request, std::vector<std::string> parts,
+                           std::shared_ptr<Exchange> exchange) {
+          const std::shared_ptr<const StoredResponse> found = store.Find(request.owner, parts[0]);
+          if (found == nullptr) return exchange->Send(Unknown(parts[0]));
+          // Nobody could ask for what is made in the background, or stop it, any more.
+          const std::optional<uint64_t> live = context.live.Find(parts[0], request.owner);
+          if (live && found->response["background"] == true) context.host->Cancel(*live);
+          store.Remove(request.owner, parts[0]);
           exchange->Send(
               JsonResponse({{"id", parts[0]}, {"object", "response.deleted"}, {"deleted", true}}));
         });

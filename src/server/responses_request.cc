@@ -37,8 +37,8 @@ class ItemReader {
     if (type == "function_call_output") return AddOutput(item, where);
     if (type != "reasoning") {
       return BadField(where + ".type",
-                      "{}.type is '{}': message, reasoning, function_call and "
-                      "function_call_output are understood here",
+                      "{}.type is '{}': message, reasoning, function_call, "
+                      "function_call_output and item_reference are understood here",
                       where, type.substr(0, 40));
     }
     if (!thought_.empty()) thought_ += "\n";

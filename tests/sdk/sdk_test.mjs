@@ -18,6 +18,14 @@ const weather = {
   additionalProperties: false,
 };
 
+// No token of the answer can end it.
+const endless = {model, input: messages[0].content, text: {format: {type: 'json_schema', name: 'long', schema: {type: 'array', items: {enum: [1]}, minItems: 100000}}}};
+
+async function metric(name) {
+  const text = await (await fetch(`${url}/metrics`, {headers: {Authorization: `Bearer ${apiKey}`}})).text();
+  return Number(new RegExp(`^vllm:${name}\\S* (\\S+)$`, 'm').exec(text)[1]);
+}
+
 function usageHolds(usage) {
   assert.equal(usage.total_tokens, usage.prompt_tokens + usage.completion_tokens);
   assert.equal(usage.prompt_cache_hit_tokens + usage.prompt_cache_miss_tokens, usage.prompt_tokens);
@@ -255,6 +263,14 @@ const tests = {
       response = await openai.responses.retrieve(id);
     } while (response.status === 'in_progress');
     assert.deepEqual(withoutIds(response.output), withoutIds(whole.output));
+    // One that is deleted is no longer made: to the end of its context it would have many more tokens.
+    const full = (await openai.responses.create(endless)).usage.output_tokens;
+    const before = await metric('generation_tokens_total');
+    ({id} = await openai.responses.create({...endless, background: true}));
+    await openai.responses.delete(id);
+    await assert.rejects(openai.responses.retrieve(id), OpenAI.NotFoundError);
+    while (await metric('num_requests_running') > 0) await new Promise(done => setTimeout(done, 20));
+    assert.ok(await metric('generation_tokens_total') - before < full / 2);
     await assert.rejects(openai.responses.create({model, input: 'x', background: true, store: false}), OpenAI.BadRequestError);
   },
 
@@ -290,8 +306,6 @@ const tests = {
   },
 
   async responsesAreCancelled() {
-    // No token of the answer can end it.
-    const endless = {model, input: messages[0].content, text: {format: {type: 'json_schema', name: 'long', schema: {type: 'array', items: {enum: [1]}, minItems: 100000}}}};
     const stream = await openai.responses.create({...endless, stream: true});
     let id, last;
     for await (const event of stream) {

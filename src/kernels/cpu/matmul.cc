@@ -14,6 +14,7 @@ namespace {
 
 constexpr int64_t kRunBytes = 64 << 10;  // weights of one work item when tokens are few
 constexpr int64_t kFewTokens = 64;       // reading quantised weights still takes a share
+constexpr int64_t kFewFloatTokens = 8;   // the same of float weights, which take longer to multiply
 constexpr int64_t kFloatRows = 32;       // weight rows of one work item when tokens are many
 
 // Float activations that stay in the second cache while weights pass by: half of it.
@@ -163,7 +164,7 @@ class MatMulRun {
     const MatMulJob& job = plan->job;
     const int64_t group = int8_.group_rows;
     plan->tokens_per_item = job.m;
-    if (job.m > (plan->tiles == nullptr ? int8_.max_tile_tokens : kFewTokens)) {
+    if (job.m > (plan->tiles == nullptr ? kFewFloatTokens : kFewTokens)) {
       if (plan->tiles == nullptr) {
         const int64_t bytes = job.w.cols() * static_cast<int64_t>(sizeof(float));
         plan->tokens_per_item = std::clamp<int64_t>(TokenBlockBytes() / bytes / 12 * 12, 12, job.m);
