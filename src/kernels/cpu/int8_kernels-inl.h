@@ -3,6 +3,14 @@
 //   V (integer register), F (float register), kRows (lanes of 32 bits), and the operations below.
 // No include guard and no includes: see those files.
 
+// Inlined, so that sums, codes and accumulators stay in registers. Not with sanitizers, whose
+// checks of so much code in one place take the compiler many minutes.
+#if HWY_IS_ASAN || HWY_IS_TSAN
+#define AHA_INLINE inline
+#else
+#define AHA_INLINE HWY_INLINE
+#endif
+
 // What is stored differs; what is multiplied is always eight registers of unsigned or signed codes.
 // kOffsetShift: stored codes are unsigned and 1 << kOffsetShift too large (-1: they are not).
 // kBits: of the unsigned code (AVX2 sums several products in 16 bits when they fit).
@@ -267,7 +275,7 @@ struct Format<DType::kQ6_K> {
 // token t. Side by side where the register file holds all sums: a chain alone waits for its own
 // last product.
 template <typename F_, int N, int W, typename Code>
-[[gnu::always_inline]] inline void DotTokens(V (&sum)[W], const Code& code, const int8_t* q) {
+AHA_INLINE void DotTokens(V (&sum)[W], const Code& code, const int8_t* q) {
   if constexpr (Isa::kSideBySide) {
     for (int j = 0; j < N; ++j) {
       const V codes = code(j);
@@ -285,10 +293,10 @@ template <typename F_, int N, int W, typename Code>
 }
 
 // One block, of codes code(0) to code(7), against W tokens: acc[t] gains fma(isum, ws * d, .) and,
-// with a minimum, fma(wm, d * xsum, .). Inlined, so that the accumulators stay in registers.
+// with a minimum, fma(wm, d * xsum, .).
 template <typename F_, int W, typename Code>
-[[gnu::always_inline]] inline void BlockDot(const Code& code, const Scales& s,
-                                            const ActivationTile& x, int64_t b, F (&acc)[W]) {
+AHA_INLINE void BlockDot(const Code& code, const Scales& s, const ActivationTile& x, int64_t b,
+                         F (&acc)[W]) {
   const int8_t* q = x.q + b * W * 32;
   const float* scale = x.scale + b * W;
   const float* scaled_sum = x.scaled_sum + b * W;
@@ -513,3 +521,5 @@ double ExerciseDot(int64_t rounds) {
   static_cast<void>(sink);
   return 2.0 * 4 * kChains * Isa::kRows * static_cast<double>(rounds);
 }
+
+#undef AHA_INLINE
