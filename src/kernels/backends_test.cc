@@ -356,7 +356,8 @@ TEST(Elementwise, EqualsTheReference) {
           break;
         case 4: {
           const int32_t rows[] = {2, 0, -1, 1, 1, 2};
-          backend.AddWeightedRows(cx, w.data(), rows, w.data(), 3, 2, y.data(), n);
+          const std::vector<float> weights = RandomFloats(6, 3);
+          backend.AddWeightedRows(cx, w.data(), rows, weights.data(), 3, 2, y.data(), n);
           break;
         }
         default:
