@@ -107,7 +107,9 @@ void ExpectSame(Model* model, const std::vector<Request>& requests,
                 const std::vector<Setting>& settings, EngineStats* total,
                 ops::Numerics numerics = ops::Numerics::kPortable) {
   EngineStats stats;
-  const Setting first{{.prefix_cache = false}, 1, kernels::AvailableBackends().front(), true};
+  const DType cache = settings.front().options.cache_dtype;
+  const Setting first{
+      {.prefix_cache = false, .cache_dtype = cache}, 1, kernels::AvailableBackends().front(), true};
   const std::vector<Recorder> expected = Run(model, requests, first, &stats, numerics);
   for (size_t i = 0; i < requests.size(); ++i) {
     ASSERT_EQ(expected[i].finished, requests[i].n);
@@ -166,6 +168,23 @@ TEST_P(SameBits, HoweverComputed) {
   EXPECT_GT(total.cached_tokens, 0);
 }
 
+// With keys and values rounded to float16: other bits, and as steady.
+TEST_P(SameBits, RoundedCacheHoweverComputed) {
+  std::vector<Setting> settings = Settings(kernels::AvailableBackends());
+  for (Setting& s : settings) s.options.cache_dtype = DType::kF16;
+  const std::vector<Request> requests = Lot(opened_.model->info().vocab);
+  EngineStats total;
+  ExpectSame(opened_.model.get(), requests, settings, &total);
+  EXPECT_GT(total.preemptions, 0);
+  EXPECT_GT(total.cached_tokens, 0);
+  Setting exact = settings.front();
+  exact.options.cache_dtype = DType::kF32;
+  const std::vector<Recorder> rounded = aha::Run(opened_.model.get(), requests, settings[0], &total);
+  const std::vector<Recorder> whole = aha::Run(opened_.model.get(), requests, exact, &total);
+  ASSERT_EQ(rounded[0].prompt.size(), whole[0].prompt.size());
+  EXPECT_FALSE(rounded == whole);
+}
+
 // Fast numerics: the same over all but the backend.
 TEST_P(SameBits, FastIsTheSameOnOneBackend) {
   EngineStats total;
@@ -199,6 +218,7 @@ TEST(SameBitsSmolLM2, QuantisedHoweverComputed) {
       s.options.page_tokens = chunk == 7 ? 16 : 32;
       s.options.prefix_cache = chunk != 64;
       s.options.cache_tokens = chunk == 7 ? 64 : 256;
+      s.options.cache_dtype = DefaultCacheDtype(opened.model->info());
       settings.push_back(s);
     }
   }

@@ -78,9 +78,19 @@ setup_clients() {
   done
 }
 
-# Configures build/PRESET unless it stands already; CMake itself sees later changes.
+# Configures build/PRESET unless it stands already; CMake itself sees later changes. A header of the system that
+# was replaced since is not seen: packages keep the date of their making, so it is no newer than the precompiled
+# header, which clang then refuses.
 setup_build() {
-  [ -e "$root/build/$1/build.ninja" ] && return
+  local folder="$root/build/$1" header
+  for header in $(find "$folder" -name '*.pch' 2>/dev/null); do
+    if [ -n "$(cd "$folder" && ninja -t deps "${header#"$folder"/}" | grep '^    ' |
+        xargs -r -I{} find {} -newercm "$header" -print -quit 2>/dev/null | head -1)" ]; then
+      say "Headers of the system have changed: build/$1 is built anew"
+      rm "$header"
+    fi
+  done
+  [ -e "$folder/build.ninja" ] && return
   say "Configuring build/$1"
   (cd "$root" && cmake --preset "$1" >/dev/null)
 }

@@ -43,7 +43,6 @@ class Counter : public RequestListener {
 struct TokenCost {
   double bytes = 0;        // weights read
   double block_ops = 0;    // two for each weight of the blocks (prefill needs no output head)
-  bool quantized = false;  // most weights are
   bool bf16 = false;
 };
 
@@ -52,16 +51,13 @@ TokenCost CostOf(const Model& model) {
   TokenCost cost;
   cost.bytes = static_cast<double>(info.bytes_per_token);
   cost.block_ops = 2.0 * static_cast<double>(info.active_parameters - info.vocab * info.hidden);
-  double quantized = 0;
   double bf16 = 0;
   double all = 0;
   model.ForEachParameter([&](const std::string&, const ConstView& w) {
     const auto n = static_cast<double>(w.shape.elements());
     all += n;
-    if (Info(w.dtype).quantized) quantized += n;
     if (w.dtype == DType::kBF16) bf16 += n;
   });
-  cost.quantized = quantized > all / 2;
   cost.bf16 = bf16 > all / 2;
   return cost;
 }
@@ -149,6 +145,7 @@ void Print(const BenchFlags& flags, const Session& session, const kernels::Machi
            const std::vector<Speed>& speeds, double load_s) {
   const std::string cpu = session.cx->backend().description();
   const int threads = session.pool->threads();
+  const std::string_view cache = Info(session.cache_dtype).name;
   if (flags.json) {
     std::string runs;
     for (const Speed& s : speeds) {
@@ -157,18 +154,18 @@ void Print(const BenchFlags& flags, const Session& session, const kernels::Machi
           R"("prefill_share_of_dot_limit":{:.4f},"decode_share_of_bandwidth":{:.4f}}})",
           runs.empty() ? "" : ",", s.streams, s.prefill, s.decode, s.prefill_share, s.decode_share);
     }
-    fmt::print(R"({{"model":{},"cpu_path":"{}","threads":{},"numerics":"{}","load_s":{:.4f},)"
+    fmt::print(R"({{"model":{},"cpu_path":"{}","threads":{},"numerics":"{}","kv_cache":"{}","load_s":{:.4f},)"
                R"("prompt_tokens":{},"generated_tokens":{},"depth":{},)"
                R"("limits":{{"read_bytes_per_s":{:.4g},"fma_flops":{:.4g},"int8_dot_ops":{:.4g},)"
                R"("bf16_dot_flops":{:.4g}}},"runs":[{}]}})"
                "\n",
-               StringText(session.text->name), cpu, threads, flags.session.numerics, load_s,
+               StringText(session.text->name), cpu, threads, flags.session.numerics, cache, load_s,
                flags.prompt, flags.generate, flags.depth, limits.read_bytes_per_s, limits.fma_flops,
                limits.int8_dot_ops, limits.bf16_dot_flops, runs);
     return;
   }
-  fmt::print("{} on {}, {} threads, {} numerics, opened in {:.3f} s\n", session.text->name, cpu,
-             threads, flags.session.numerics, load_s);
+  fmt::print("{} on {}, {} threads, {} numerics, {} cache, opened in {:.3f} s\n",
+             session.text->name, cpu, threads, flags.session.numerics, cache, load_s);
   fmt::print(
       "limits of this machine: read {:.1f} GB/s, fma {:.0f}, int8 dot {:.0f}, bf16 dot {:.0f} "
       "Gop/s\n",
@@ -192,9 +189,10 @@ Status RunBench(BenchFlags flags) {
   const double load_s = Seconds() - start;
   const kernels::MachineLimits limits =
       kernels::MeasureMachineLimits(*session->pool, session->cx->backend(), 2.0);
+  const ModelInfo& info = session->text->model->info();
   const TokenCost cost = CostOf(*session->text->model);
   const bool fast = flags.session.numerics == "fast" && limits.bf16_dot_flops > 0;
-  const double dot = cost.quantized      ? limits.int8_dot_ops
+  const double dot = info.quantized      ? limits.int8_dot_ops
                      : cost.bf16 && fast ? limits.bf16_dot_flops
                                          : limits.fma_flops;
   Bench bench(*session, flags);

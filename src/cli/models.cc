@@ -63,8 +63,7 @@ Status RunList() {
 }
 
 void PrintPlan(const ModelInfo& info, uint64_t weight_bytes) {
-  const double kv_row =
-      static_cast<double>(info.layers * (info.kv.k_width() + info.kv.v_width())) * sizeof(float);
+  const auto kv_row = static_cast<double>(info.cache_row_bytes(DefaultCacheDtype(info)));
   fmt::print("memory       {} weights (mapped) + {} for each token of context\n",
              Bytes(static_cast<double>(weight_bytes)), Bytes(kv_row));
   for (const int64_t context : {int64_t{4096}, info.max_positions}) {

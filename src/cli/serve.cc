@@ -67,8 +67,8 @@ Result<AppOptions> OptionsOf(const ServeFlags& flags) {
   o.models.default_model = flags.session.model;
   o.models.runs = fs::absolute(flags.runs);
   o.models.threads = flags.session.threads > 0 ? flags.session.threads : Cores();
-  o.models.numerics =
-      flags.session.numerics == "fast" ? ops::Numerics::kFast : ops::Numerics::kPortable;
+  o.models.numerics = flags.session.Numerics();
+  o.models.cache_dtype = flags.session.CacheDtype();
   o.models.context = flags.session.context;
   o.models.cache_tokens = flags.session.cache_tokens;
   o.models.prefill_chunk = flags.session.prefill_chunk;

@@ -17,7 +17,20 @@ void SessionFlags::AddTo(CLI::App& app) {
   app.add_option("--numerics", numerics,
                  "portable: the same bits on every CPU; fast: may use bf16 dot products")
       ->check(CLI::IsMember({"portable", "fast"}));
+  app.add_option("--kv-cache", kv_cache,
+                 "keys and values are kept as f32, or as f16: half the memory, rounded; auto: f16 "
+                 "for quantised models")
+      ->check(CLI::IsMember({"auto", "f32", "f16"}));
   app.add_flag("--no-prefix-cache", no_prefix_cache, "compute every prompt whole");
+}
+
+ops::Numerics SessionFlags::Numerics() const {
+  return numerics == "fast" ? ops::Numerics::kFast : ops::Numerics::kPortable;
+}
+
+std::optional<DType> SessionFlags::CacheDtype() const {
+  if (kv_cache == "auto") return std::nullopt;
+  return kv_cache == "f16" ? DType::kF16 : DType::kF32;
 }
 
 Result<const kernels::Backend*> ChooseBackend() {
@@ -36,15 +49,17 @@ Result<std::unique_ptr<Session>> Session::Open(const SessionFlags& flags) {
     fmt::print(stderr, "aha: note: {}\n", warning);
   }
   session->pool = std::make_unique<ThreadPool>(flags.threads > 0 ? flags.threads : Cores());
-  session->cx = std::make_unique<ops::Context>(
-      backend, session->pool.get(),
-      flags.numerics == "fast" ? ops::Numerics::kFast : ops::Numerics::kPortable);
+  session->cx =
+      std::make_unique<ops::Context>(backend, session->pool.get(), flags.Numerics());
+  Model* model = session->text->model.get();
+  session->cache_dtype = flags.CacheDtype().value_or(DefaultCacheDtype(model->info()));
   AHA_ASSIGN_OR_RETURN(session->engine,
-                       Engine::Create(session->text->model.get(), session->cx.get(),
+                       Engine::Create(model, session->cx.get(),
                                       {.cache_tokens = flags.cache_tokens,
                                        .max_context = flags.context,
                                        .prefill_chunk = flags.prefill_chunk,
-                                       .prefix_cache = !flags.no_prefix_cache}));
+                                       .prefix_cache = !flags.no_prefix_cache,
+                                       .cache_dtype = session->cache_dtype}));
   return session;
 }
 

@@ -5,6 +5,7 @@
 #include <CLI/CLI.hpp>
 
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "engine/engine.h"
@@ -27,9 +28,13 @@ struct SessionFlags {
   int64_t context = 0;       // longest prompt + output; 0: the model's
   int64_t cache_tokens = 0;  // rows of the key-value cache; 0: one context
   std::string numerics = "portable";
+  std::string kv_cache = "auto";
   bool no_prefix_cache = false;
 
   void AddTo(CLI::App& app);
+  ops::Numerics Numerics() const;
+  // Empty: what suits the model (DefaultCacheDtype).
+  std::optional<DType> CacheDtype() const;
 };
 
 // Backend, threads, model and engine. Not movable: the engine points at the rest.
@@ -40,6 +45,7 @@ struct Session {
   std::unique_ptr<TextModel> text;
   std::unique_ptr<ThreadPool> pool;
   std::unique_ptr<ops::Context> cx;
+  DType cache_dtype = DType::kF32;
   std::unique_ptr<Engine> engine;
 };
 

@@ -152,7 +152,12 @@ void Engine::Impl::ForwardAndLogits(std::span<const Work> plan) {
   FillBatch(plan);
   ReserveTops();
   cx->activations.Reset();
-  const ops::KvBatch kv{pool.k(), pool.v(), pool.page_tokens(), slots, sequences};
+  const ops::KvBatch kv = {.k = pool.k(),
+                           .v = pool.v(),
+                           .dtype = pool.dtype(),
+                           .page_tokens = pool.page_tokens(),
+                           .slots = slots,
+                           .sequences = sequences};
   const Tensor hidden = model->Forward(*cx, {tokens, positions, kv});
   for (const Work& work : plan) scheduler.Computed(work);
   for (const Work& work : plan) TellStart(work.sequence);
@@ -374,7 +379,8 @@ Result<std::unique_ptr<Engine>> Engine::Create(Model* model, ops::Context* cx,
   // One sequence always fits the cache: every request that is let in can end.
   context = std::min(context, pages * options.page_tokens);
   AHA_ASSIGN_OR_RETURN(PagePool pool,
-                       PagePool::Create(info.kv, info.layers, options.page_tokens, pages));
+                       PagePool::Create(info.kv, info.layers, options.page_tokens, pages,
+                                        options.cache_dtype));
   return std::unique_ptr<Engine>(
       new Engine(std::make_unique<Impl>(model, cx, options, context, std::move(pool))));
 }

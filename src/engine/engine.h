@@ -125,6 +125,9 @@ struct EngineOptions {
   int64_t prefill_chunk = 512;  // most prompt tokens in one step
   int64_t max_sequences = 256;  // most sequences in one step
   bool prefix_cache = true;
+  // What keys and values are kept as: kF32, or kF16, which halves what long contexts cost in memory
+  // and time, and rounds them. Part of what a token's bits depend on.
+  DType cache_dtype = DType::kF32;
 };
 
 struct EngineStats {

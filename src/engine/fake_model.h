@@ -83,7 +83,8 @@ class FakeModel : public Model {
     uint64_t* h0 = cx.activations.Allocate<uint64_t>(rows);
     for (size_t t = 0; t < batch.tokens.size(); ++t) {
       const int64_t slot = kv.slots[t];
-      FakeHash::Row0(batch.tokens[t], batch.positions[t], kv.k[0] + slot * 3, kv.v[0] + slot * 2);
+      FakeHash::Row0(batch.tokens[t], batch.positions[t], At(kv.k, 0) + slot * 3,
+                     At(kv.v, 0) + slot * 2);
     }
     const auto count = static_cast<int64_t>(kv.sequences.size());
     cx.kernels.pool->ParallelFor(count, [&](int64_t s, int) {
@@ -92,7 +93,7 @@ class FakeModel : public Model {
     });
     for (int64_t t = 0; t < rows; ++t) {
       const int64_t slot = kv.slots[static_cast<size_t>(t)];
-      FakeHash::Row1(h0[t], kv.k[1] + slot * 3, kv.v[1] + slot * 2);
+      FakeHash::Row1(h0[t], At(kv.k, 1) + slot * 3, At(kv.v, 1) + slot * 2);
     }
     cx.kernels.pool->ParallelFor(count, [&](int64_t s, int) {
       Read(kv, 1, kv.sequences[static_cast<size_t>(s)], [&](int64_t row, uint64_t h) {
@@ -148,6 +149,10 @@ class FakeModel : public Model {
     }
   }
 
+  static float* At(std::span<void* const> layers, size_t layer) {
+    return static_cast<float*>(layers[layer]);
+  }
+
   template <typename Visit>
   static void Read(const ops::KvBatch& kv, size_t layer, const kernels::AttentionSequence& s,
                    const Visit& visit) {
@@ -155,7 +160,7 @@ class FakeModel : public Model {
       uint64_t h = layer + 1;
       for (int64_t t = 0; t <= s.first_position + q; ++t) {
         const int64_t row = s.pages[t / kv.page_tokens] * kv.page_tokens + t % kv.page_tokens;
-        h = FakeHash::Fold(h, kv.k[layer] + row * 3, kv.v[layer] + row * 2);
+        h = FakeHash::Fold(h, At(kv.k, layer) + row * 3, At(kv.v, layer) + row * 2);
       }
       visit(s.first_query + q, h);
     }

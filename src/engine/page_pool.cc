@@ -10,7 +10,7 @@ namespace aha {
 void PagePool::Unmap::operator()(std::byte* p) const { ::munmap(p, bytes); }
 
 Result<PagePool> PagePool::Create(const ops::KvLayout& layout, int64_t layers, int64_t page_tokens,
-                                  int64_t pages) {
+                                  int64_t pages, DType dtype) {
   CHECK(layers >= 1 && page_tokens >= 1 && layout.k_width() >= 1, "an empty cache layout");
   constexpr int64_t kMostRows = std::numeric_limits<int32_t>::max();
   if (pages < 1 || pages > kMostRows / page_tokens) {
@@ -18,18 +18,20 @@ Result<PagePool> PagePool::Create(const ops::KvLayout& layout, int64_t layers, i
                            page_tokens, kMostRows);
   }
   PagePool pool;
-  pool.k_width_ = layout.k_width();
-  pool.v_width_ = layout.v_width();
+  const int64_t value_bytes = dtype == DType::kF16 ? 2 : 4;
+  pool.dtype_ = dtype;
+  pool.k_row_bytes_ = layout.k_width() * value_bytes;
+  pool.v_row_bytes_ = layout.v_width() * value_bytes;
   pool.page_tokens_ = page_tokens;
   const int64_t rows = pages * page_tokens;
   // Each array starts on a cache line of its own. Sizes are checked: widths come from a file.
-  constexpr int64_t kLine = 64 / static_cast<int64_t>(sizeof(float));
-  const auto floats = [rows](int64_t width) {
-    const __int128 n = static_cast<__int128>(rows) * width;
+  constexpr int64_t kLine = 64;
+  const auto array_bytes = [rows](int64_t row_bytes) {
+    const __int128 n = static_cast<__int128>(rows) * row_bytes;
     return (n + kLine - 1) / kLine * kLine;
   };
   const __int128 wanted =
-      (floats(pool.k_width_) + floats(pool.v_width_)) * layers * static_cast<int>(sizeof(float));
+      (array_bytes(pool.k_row_bytes_) + array_bytes(pool.v_row_bytes_)) * layers;
   void* memory = MAP_FAILED;
   if (wanted < std::numeric_limits<int64_t>::max()) {
     memory = ::mmap(nullptr, static_cast<size_t>(wanted), PROT_READ | PROT_WRITE,
@@ -43,14 +45,12 @@ Result<PagePool> PagePool::Create(const ops::KvLayout& layout, int64_t layers, i
   // page tables. Where the system has none this changes nothing.
   ::madvise(memory, static_cast<size_t>(wanted), MADV_HUGEPAGE);
   pool.memory_ = {static_cast<std::byte*>(memory), Unmap{static_cast<size_t>(wanted)}};
-  const auto k_floats = static_cast<int64_t>(floats(pool.k_width_));
-  const auto v_floats = static_cast<int64_t>(floats(pool.v_width_));
-  float* next = static_cast<float*>(memory);
+  std::byte* next = static_cast<std::byte*>(memory);
   for (int64_t l = 0; l < layers; ++l) {
     pool.k_.push_back(next);
-    next += k_floats;
-    pool.v_.push_back(pool.v_width_ == 0 ? nullptr : next);
-    next += v_floats;
+    next += static_cast<int64_t>(array_bytes(pool.k_row_bytes_));
+    pool.v_.push_back(pool.v_row_bytes_ == 0 ? nullptr : next);
+    next += static_cast<int64_t>(array_bytes(pool.v_row_bytes_));
   }
   pool.references_.assign(static_cast<size_t>(pages), 0);
   return pool;
@@ -63,13 +63,14 @@ int32_t PagePool::Drop(int32_t page) {
 }
 
 void PagePool::CopyPage(int32_t from, int32_t to) {
-  const auto copy = [&](float* layer, int64_t width) {
-    const int64_t page = page_tokens_ * width;
-    std::copy_n(layer + from * page, page, layer + to * page);
+  const auto copy = [&](void* layer, int64_t row_bytes) {
+    const int64_t page = page_tokens_ * row_bytes;
+    auto* pages = static_cast<std::byte*>(layer);
+    std::copy_n(pages + from * page, page, pages + to * page);
   };
   for (size_t l = 0; l < k_.size(); ++l) {
-    copy(k_[l], k_width_);
-    if (v_width_ > 0) copy(v_[l], v_width_);
+    copy(k_[l], k_row_bytes_);
+    if (v_row_bytes_ > 0) copy(v_[l], v_row_bytes_);
   }
 }
 

@@ -24,11 +24,13 @@ class PagePool {
   // Errors: more rows than an int32 counts, or more memory than there is address space (with the
   // size).
   static Result<PagePool> Create(const ops::KvLayout& layout, int64_t layers, int64_t page_tokens,
-                                 int64_t pages);
+                                 int64_t pages, DType dtype = DType::kF32);
 
-  // As ops::KvBatch wants them: [layers], row r at k()[l] + r * k_width. v is null when latent.
-  std::span<float* const> k() const { return k_; }
-  std::span<float* const> v() const { return v_; }
+  // As ops::KvBatch wants them: [layers], row r at value r * k_width of k()[l]. v is null when
+  // latent.
+  std::span<void* const> k() const { return k_; }
+  std::span<void* const> v() const { return v_; }
+  DType dtype() const { return dtype_; }
   int64_t page_tokens() const { return page_tokens_; }
   int64_t pages() const { return static_cast<int64_t>(references_.size()); }
 
@@ -47,8 +49,9 @@ class PagePool {
   PagePool() = default;
 
   std::unique_ptr<std::byte, Unmap> memory_{nullptr, Unmap{0}};
-  std::vector<float*> k_, v_;  // [layers]
-  int64_t k_width_ = 0, v_width_ = 0;
+  std::vector<void*> k_, v_;  // [layers]
+  DType dtype_ = DType::kF32;
+  int64_t k_row_bytes_ = 0, v_row_bytes_ = 0;
   int64_t page_tokens_ = 0;
   std::vector<int32_t> references_;  // [pages]
 };

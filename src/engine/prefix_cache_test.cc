@@ -11,13 +11,13 @@ namespace {
 
 constexpr int64_t kPage = 4;
 
-PagePool NewPool(int64_t pages, bool latent = false) {
+PagePool NewPool(int64_t pages, bool latent = false, DType dtype = DType::kF32) {
   ops::KvLayout layout;
   layout.n_kv_heads = 1;
   layout.k_dim = 2;
   layout.v_dim = 1;
   layout.latent = latent;
-  return std::move(PagePool::Create(layout, 2, kPage, pages)).value();
+  return std::move(PagePool::Create(layout, 2, kPage, pages, dtype)).value();
 }
 
 std::vector<int32_t> Ids(int32_t first, int64_t n) {
@@ -148,26 +148,35 @@ TEST(PrefixCache, ManyPagesManyChains) {
   }
 }
 
-TEST(PagePool, CopiesEveryLayer) {
-  PagePool pool = NewPool(3);
+template <typename T>
+void ExpectCopiesEveryLayer(DType dtype) {
+  const auto at = [](std::span<void* const> layers, size_t layer) {
+    return static_cast<T*>(layers[layer]);
+  };
+  PagePool pool = NewPool(3, false, dtype);
   for (size_t l = 0; l < 2; ++l) {
-    for (int i = 0; i < 8; ++i) pool.k()[l][8 + i] = static_cast<float>(100 * l + 1 + i);
-    for (int i = 0; i < 4; ++i) pool.v()[l][4 + i] = static_cast<float>(100 * l + 50 + i);
+    for (int i = 0; i < 8; ++i) at(pool.k(), l)[8 + i] = static_cast<T>(100 * l + 1 + i);
+    for (int i = 0; i < 4; ++i) at(pool.v(), l)[4 + i] = static_cast<T>(100 * l + 50 + i);
   }
   pool.CopyPage(1, 2);
   for (size_t l = 0; l < 2; ++l) {
     for (int i = 0; i < 8; ++i) {
-      EXPECT_EQ(pool.k()[l][16 + i], static_cast<float>(100 * l + 1 + i));
+      EXPECT_EQ(at(pool.k(), l)[16 + i], static_cast<T>(100 * l + 1 + i));
     }
     for (int i = 0; i < 4; ++i) {
-      EXPECT_EQ(pool.v()[l][8 + i], static_cast<float>(100 * l + 50 + i));
+      EXPECT_EQ(at(pool.v(), l)[8 + i], static_cast<T>(100 * l + 50 + i));
     }
   }
-  PagePool latent = NewPool(2, true);
+  PagePool latent = NewPool(2, true, dtype);
   EXPECT_EQ(latent.v()[0], nullptr);
-  latent.k()[1][0] = 5;
+  at(latent.k(), 1)[0] = 5;
   latent.CopyPage(0, 1);
-  EXPECT_EQ(latent.k()[1][8], 5);
+  EXPECT_EQ(at(latent.k(), 1)[8], 5);
+}
+
+TEST(PagePool, CopiesEveryLayer) {
+  ExpectCopiesEveryLayer<float>(DType::kF32);
+  ExpectCopiesEveryLayer<uint16_t>(DType::kF16);
 }
 
 TEST(PagePool, RefusesWhatNoMachineHas) {

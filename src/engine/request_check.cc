@@ -57,6 +57,10 @@ Status CheckOptions(const EngineOptions& o, const ModelInfo& model) {
                            model.max_positions);
   }
   AHA_RETURN_IF_ERROR(CheckRange("prefill_chunk", o.prefill_chunk, 1, kMost));
+  if (o.cache_dtype != DType::kF32 && o.cache_dtype != DType::kF16) {
+    return InvalidArgument("cache_dtype is {}: {} and {} are possible", Info(o.cache_dtype).name,
+                           Info(DType::kF32).name, Info(DType::kF16).name);
+  }
   return CheckRange("max_sequences", o.max_sequences, 1, 65536);
 }
 

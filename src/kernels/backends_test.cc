@@ -9,6 +9,7 @@
 
 #include "base/rng.h"
 #include "kernels/kernels.h"
+#include "tensor/block_codes.h"
 #include "tensor/storage.h"
 
 namespace aha::kernels {
@@ -226,7 +227,16 @@ struct AttentionCase {
   int64_t n_heads, n_kv_heads, qk_dim, v_dim;
   bool latent, paged;
   bool in_units = false;  // the same keys, laid out so
+  bool half = false;      // the same keys, rounded
 };
+
+std::vector<uint16_t> Halfs(const std::vector<float>& x) {
+  std::vector<uint16_t> y(x.size());
+  ThreadPool pool(1);
+  Context cx(&RefBackend(), &pool, Numerics::kPortable);
+  RefBackend().Narrow(cx, x.data(), y.data(), static_cast<int64_t>(x.size()));
+  return y;
+}
 
 std::vector<float> RunAttention(const Backend& backend, int threads, const AttentionCase& c,
                                 const std::vector<std::pair<int64_t, int64_t>>& queries) {
@@ -251,6 +261,10 @@ std::vector<float> RunAttention(const Backend& backend, int threads, const Atten
       }
     }
   }
+  const std::vector<uint16_t> k_half = Halfs(k);
+  const std::vector<uint16_t> v_half = Halfs(v);
+  const auto* k_data = c.half ? static_cast<const void*>(k_half.data()) : k.data();
+  const auto* v_data = c.half ? static_cast<const void*>(v_half.data()) : v.data();
   std::vector<int32_t> pages(64);
   for (int32_t i = 0; i < 64; ++i) pages[static_cast<size_t>(i)] = i * 37 % 64;  // 32 rows each
   std::vector<AttentionSequence> sequences;
@@ -274,12 +288,13 @@ std::vector<float> RunAttention(const Backend& backend, int threads, const Atten
                         .qk_dim = c.qk_dim,
                         .v_dim = c.v_dim,
                         .scale = 0.11f,
-                        .kv = {.k = k.data(),
+                        .kv = {.k = k_data,
                                .k_row_stride = k_width,
                                .k_head_stride = c.qk_dim,
-                               .v = c.latent ? k.data() : v.data(),
+                               .v = c.latent ? k_data : v_data,
                                .v_row_stride = c.latent ? k_width : v_width,
                                .v_head_stride = c.latent ? c.qk_dim : c.v_dim,
+                               .dtype = c.half ? DType::kF16 : DType::kF32,
                                .page_tokens = c.paged ? 32 : 0,
                                .in_units = c.in_units},
                         .sequences = sequences};
@@ -294,7 +309,9 @@ TEST(Attention, EqualsTheReference) {
   const std::vector<std::vector<std::pair<int64_t, int64_t>>> batches = {
       {{0, 1}}, {{0, 40}}, {{255, 3}}, {{600, 1}, {3, 1}}, {{250, 30}, {0, 2}, {1023, 1}}};
   for (AttentionCase c : cases) {
-    for (const auto& batch : batches) {
+    for (size_t i = 0; i < 2 * batches.size(); ++i) {
+      const auto& batch = batches[i / 2];
+      c.half = i % 2 == 1;
       c.in_units = false;
       const auto want = RunAttention(RefBackend(), 1, c, batch);
       c.in_units = c.paged && !c.latent;
@@ -317,6 +334,34 @@ TEST(Attention, ChunksGiveTheSameBits) {
     const auto part = RunAttention(*backend, 1, c, {{0, 300}});
     const std::vector<float> head(whole.begin(), whole.begin() + static_cast<int64_t>(part.size()));
     ExpectSameBits(part, head, std::string(backend->name()));
+  }
+}
+
+TEST(Narrow, EqualsTheReference) {
+  std::vector<float> x = RandomFloats(1000, 5);
+  for (size_t i = 0; i < 200; ++i) x[i] = std::ldexp(x[i], static_cast<int>(i) - 130);
+  const float odd[] = {65504.0f, 65519.9f, 65520.0f, -1e30f, INFINITY, -INFINITY, -0.0f, 1e-45f};
+  std::copy(std::begin(odd), std::end(odd), x.begin() + 300);
+  const std::vector<uint16_t> want = Halfs(x);
+  EXPECT_EQ(want[301], 0x7BFF);
+  EXPECT_EQ(want[302], 0x7BFF);
+  EXPECT_EQ(want[303], 0xFBFF);
+  EXPECT_EQ(want[304], 0x7C00);
+  x[400] = NAN;
+  for (const Backend* backend : SimdBackends()) {
+    for (const int64_t n : {1, 7, 16, 37, 1000}) {
+      ThreadPool pool(2);
+      Context cx(backend, &pool, Numerics::kPortable);
+      std::vector<uint16_t> got(static_cast<size_t>(n));
+      backend->Narrow(cx, x.data(), got.data(), n);
+      for (size_t i = 0; i < got.size(); ++i) {
+        if (i == 400) {
+          EXPECT_TRUE(std::isnan(HalfToFloat(got[i])));
+          continue;
+        }
+        EXPECT_EQ(got[i], want[i]) << backend->name() << " " << x[i];
+      }
+    }
   }
 }
 

@@ -88,16 +88,26 @@ struct RopeArgs {
 
 // Keys and values of one layer. Token t of a sequence lies at row
 //   pages ? pages[t / page_tokens] * page_tokens + t % page_tokens : first_row + t
+// Strides are in values. Float16 rows are what Backend::Narrow made of them.
 struct KvView {
-  const float* k = nullptr;
+  const void* k = nullptr;
   int64_t k_row_stride = 0, k_head_stride = 0;
-  const float* v = nullptr;  // may point into k (the latent cache of MLA)
+  const void* v = nullptr;  // may point into k (the latent cache of MLA)
   int64_t v_row_stride = 0, v_head_stride = 0;
+  DType dtype = DType::kF32;  // or kF16
   int64_t page_tokens = 0;  // a multiple of kAttentionPageUnit when there are pages
   // Pages may hold keys and values as a head reads them: a unit of kAttentionPageUnit rows begins
   // where its first row would, and is [n_kv_heads][qk_dim][16] of keys, [n_kv_heads][16][v_dim] of
   // values. The strides are those of rows all the same.
   bool in_units = false;
+
+  const std::byte* K(int64_t value) const { return At(k, value); }
+  const std::byte* V(int64_t value) const { return At(v, value); }
+
+ private:
+  const std::byte* At(const void* from, int64_t value) const {
+    return static_cast<const std::byte*>(from) + value * (dtype == DType::kF16 ? 2 : 4);
+  }
 };
 inline constexpr int64_t kAttentionPageUnit = 16;
 // Keys per span: the unit in which attention is computed and merged. Part of the numerics contract.
@@ -150,7 +160,7 @@ struct RmsNormBackwardArgs {
   float* dw = nullptr;        // [cols], in order of rows; null: not asked
 };
 
-// Gradients of Attention for contiguous rows (no pages). dk and dv have the rows and strides of
+// Gradients of Attention for contiguous float32 rows (no pages). dk and dv have the rows and strides of
 // forward.kv and are added to, as dq is; dv points into dk where v points into k.
 struct AttentionBackwardArgs {
   AttentionArgs forward;        // with its out and lse
@@ -192,6 +202,8 @@ class Backend {
   virtual void RmsNorm(Context& cx, const RmsNormArgs& args) const = 0;
   virtual void Rope(Context& cx, const RopeArgs& args) const = 0;
   virtual void Attention(Context& cx, const AttentionArgs& args) const = 0;
+  // y = x as IEEE half, to nearest even. A finite value beyond the largest half becomes that one.
+  virtual void Narrow(Context& cx, const float* x, uint16_t* y, int64_t n) const = 0;
   // y = silu(gate) * up, n values; y may be gate or up.
   virtual void SiluMul(Context& cx, const float* gate, const float* up, float* y,
                        int64_t n) const = 0;

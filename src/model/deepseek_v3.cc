@@ -157,7 +157,8 @@ void DeepSeekV3::SetInfo(const std::string& family, bool tied) {
                   .latent = true},
            .parameters = all.elements,
            .active_parameters = active.elements,
-           .bytes_per_token = active.bytes + embed_tokens_.row_bytes()};
+           .bytes_per_token = active.bytes + embed_tokens_.row_bytes(),
+           .quantized = MostlyQuantized(weights_)};
 }
 
 Tensor DeepSeekV3::Attend(ops::Context& cx, const ForwardBatch& batch, int layer,

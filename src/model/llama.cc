@@ -66,7 +66,8 @@ void Llama::SetInfo(const std::string& family, bool tied) {
                   .v_dim = config_.head_dim},
            .parameters = all.elements,
            .active_parameters = active.elements,
-           .bytes_per_token = active.bytes + embed_tokens_.row_bytes()};
+           .bytes_per_token = active.bytes + embed_tokens_.row_bytes(),
+           .quantized = MostlyQuantized(weights_)};
 }
 
 Tensor Llama::Block(ops::Context& cx, const ForwardBatch& batch, int layer,

@@ -36,7 +36,18 @@ struct ModelInfo {
   int64_t parameters = 0;
   int64_t active_parameters = 0;  // per token, embedding rows left out
   int64_t bytes_per_token = 0;    // weight bytes read to decode one token
+  bool quantized = false;         // most weights are blocks of integers
+
+  // Keys and values of one token, in all layers.
+  int64_t cache_row_bytes(DType dtype) const { return layers * kv.row_bytes(dtype); }
 };
+
+// What keys and values are kept as where nobody says: float16 beside quantised weights, whose
+// activations are rounded far more; float32 beside all others, so that a float model's numbers are
+// those of float32 arithmetic.
+inline DType DefaultCacheDtype(const ModelInfo& info) {
+  return info.quantized ? DType::kF16 : DType::kF32;
+}
 
 struct DerivedWeight {
   ConstView transposed;  // [in, rows]

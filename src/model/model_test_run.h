@@ -64,19 +64,25 @@ struct Golden {
 class ModelRun {
  public:
   ModelRun(Model* model, const kernels::Backend* backend, int threads, int64_t page_tokens = 0,
-           int64_t rows_per_sequence = 64, int64_t sequences = 4)
+           int64_t rows_per_sequence = 64, int64_t sequences = 4,
+           DType cache_dtype = DType::kF32)
       : model_(model),
         pool_(threads),
         cx_(backend, &pool_, ops::Numerics::kPortable),
         page_tokens_(page_tokens),
         rows_(rows_per_sequence),
-        lengths_(static_cast<size_t>(sequences)) {
+        lengths_(static_cast<size_t>(sequences)),
+        cache_dtype_(cache_dtype) {
     const ModelInfo& info = model->info();
     const auto layers = static_cast<size_t>(info.layers);
     const auto rows = static_cast<size_t>(rows_ * sequences);
-    // NaN where nothing was stored: reading it shows.
-    k_.assign(layers, std::vector<float>(rows * static_cast<size_t>(info.kv.k_width()), NAN));
-    v_.assign(layers, std::vector<float>(rows * static_cast<size_t>(info.kv.v_width()), NAN));
+    // NaN in either type where nothing was stored: reading it shows.
+    const auto cache = [&](int64_t width) {
+      return std::vector<uint8_t>(
+          rows * static_cast<size_t>(BytesFor(cache_dtype, width)), 0xFF);
+    };
+    k_.assign(layers, cache(info.kv.k_width()));
+    v_.assign(layers, cache(info.kv.v_width()));
     for (size_t l = 0; l < layers; ++l) {
       k_rows_.push_back(k_[l].data());
       v_rows_.push_back(v_[l].data());
@@ -124,6 +130,7 @@ class ModelRun {
     cx_.activations.Reset();
     const ops::KvBatch kv = {.k = k_rows_,
                              .v = v_rows_,
+                             .dtype = cache_dtype_,
                              .page_tokens = page_tokens_,
                              .slots = slots_,
                              .sequences = parts_};
@@ -158,8 +165,9 @@ class ModelRun {
   int64_t page_tokens_;
   int64_t rows_;
   std::vector<int64_t> lengths_;
-  std::vector<std::vector<float>> k_, v_;
-  std::vector<float*> k_rows_, v_rows_;
+  DType cache_dtype_;
+  std::vector<std::vector<uint8_t>> k_, v_;
+  std::vector<void*> k_rows_, v_rows_;
   std::vector<int32_t> pages_;
   // Of the current pass.
   std::vector<int32_t> tokens_, positions_, slots_;

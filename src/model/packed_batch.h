@@ -35,7 +35,7 @@ class PackedBatch {
   std::vector<int32_t> tokens_, positions_, slots_;
   std::vector<kernels::AttentionSequence> sequences_;
   std::vector<float> k_, v_;
-  std::vector<float*> k_layers_, v_layers_;
+  std::vector<void*> k_layers_, v_layers_;
   ops::KvBatch kv_;
 };
 

@@ -36,7 +36,8 @@ Compared Compare(Model* model, double near_tie) {
     const auto ids = text["ids"].get<std::vector<int32_t>>();
     const size_t first = tokens.size() - 1;
     tokens.insert(tokens.end(), ids.begin(), ids.end() - 1);
-    ModelRun run(model, kernels::AvailableBackends().front(), 2, 0, 128, 1);
+    ModelRun run(model, kernels::AvailableBackends().front(), 2, 0, 128, 1,
+                 DefaultCacheDtype(model->info()));
     const std::vector<float> logits = run.Step({{0, tokens}});
     for (size_t i = 0; i < ids.size(); ++i) {
       const float* row = logits.data() + static_cast<int64_t>(first + i) * vocab;

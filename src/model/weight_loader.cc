@@ -145,6 +145,14 @@ WeightSize SizeOf(const ConstView& view) {
   return view.empty() ? WeightSize{} : WeightSize{view.shape.elements(), view.bytes()};
 }
 
+bool MostlyQuantized(const LoadedWeights& weights) {
+  int64_t quantized = 0;
+  for (const LoadedWeights::Parameter& p : weights.parameters) {
+    if (Info(p.view.dtype).quantized) quantized += p.view.shape.elements();
+  }
+  return quantized > SizeOf(weights).elements / 2;
+}
+
 WeightSize SizeOf(const LoadedWeights& weights) {
   WeightSize sum;
   for (const LoadedWeights::Parameter& p : weights.parameters) sum += SizeOf(p.view);

@@ -87,6 +87,7 @@ struct WeightSize {
 };
 WeightSize SizeOf(const ConstView& view);
 WeightSize SizeOf(const LoadedWeights& weights);
+bool MostlyQuantized(const LoadedWeights& weights);
 
 }  // namespace aha
 

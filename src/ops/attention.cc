@@ -5,10 +5,11 @@
 namespace aha::ops {
 namespace {
 
-// Copies each token's row of `x` to its slot of `cache`.
-void StoreRows(const Tensor& x, int64_t width, std::span<const int32_t> slots, float* cache) {
+// Copies each token's row of `x` to its slot of `cache`. T: float, or uint16_t for a half.
+template <typename T>
+void StoreRows(const T* x, int64_t width, std::span<const int32_t> slots, T* cache) {
   for (size_t t = 0; t < slots.size(); ++t) {
-    std::copy_n(x.data + static_cast<int64_t>(t) * width, width, cache + slots[t] * width);
+    std::copy_n(x + static_cast<int64_t>(t) * width, width, cache + slots[t] * width);
   }
 }
 
@@ -16,17 +17,17 @@ constexpr int64_t kUnit = kernels::kAttentionPageUnit;
 
 // The same for keys in units (kernels::KvView::in_units). Tokens that fill a unit go together: each
 // line of the cache is written once.
-void StoreKeysInUnits(const Tensor& k, int64_t width, std::span<const int32_t> slots,
-                      float* cache) {
+template <typename T>
+void StoreKeysInUnits(const T* k, int64_t width, std::span<const int32_t> slots, T* cache) {
   for (size_t t = 0; t < slots.size();) {
     const int64_t row = slots[t] % kUnit;
-    float* unit = cache + (slots[t] - row) * width + row;
+    T* unit = cache + (slots[t] - row) * width + row;
     int64_t together = 1;
     while (row + together < kUnit && t + static_cast<size_t>(together) < slots.size() &&
            slots[t + static_cast<size_t>(together)] == slots[t] + together) {
       ++together;
     }
-    const float* from = k.data + static_cast<int64_t>(t) * width;
+    const T* from = k + static_cast<int64_t>(t) * width;
     for (int64_t i = 0; i < width; ++i) {
       for (int64_t j = 0; j < together; ++j) unit[i * kUnit + j] = from[j * width + i];
     }
@@ -34,12 +35,13 @@ void StoreKeysInUnits(const Tensor& k, int64_t width, std::span<const int32_t> s
   }
 }
 
-void StoreValuesInUnits(const Tensor& v, int64_t heads, int64_t dim, std::span<const int32_t> slots,
-                        float* cache) {
-  const float* from = v.data;
+template <typename T>
+void StoreValuesInUnits(const T* v, int64_t heads, int64_t dim, std::span<const int32_t> slots,
+                        T* cache) {
+  const T* from = v;
   for (const int32_t slot : slots) {
     const int64_t row = slot % kUnit;
-    float* unit = cache + (slot - row) * heads * dim + row * dim;
+    T* unit = cache + (slot - row) * heads * dim + row * dim;
     for (int64_t h = 0; h < heads; ++h, from += dim) {
       std::copy_n(from, dim, unit + h * kUnit * dim);
     }
@@ -69,10 +71,42 @@ void CheckShapes(const KvBatch& kv, int layer, const KvLayout& layout, const Ten
   for (int32_t slot : kv.slots) CHECK(slot >= 0, "slot " + std::to_string(slot));
 }
 
+// Latent keys are values too, which are read by rows.
+bool InUnits(const KvBatch& kv, const KvLayout& layout) {
+  return kv.page_tokens > 0 && !layout.latent;
+}
+
+template <typename T>
+void Store(const KvBatch& kv, int layer, const KvLayout& layout, const T* k, const T* v) {
+  T* keys = static_cast<T*>(kv.k[static_cast<size_t>(layer)]);
+  T* values = layout.latent ? nullptr : static_cast<T*>(kv.v[static_cast<size_t>(layer)]);
+  if (InUnits(kv, layout)) {
+    StoreKeysInUnits(k, layout.k_width(), kv.slots, keys);
+    StoreValuesInUnits(v, layout.n_kv_heads, layout.v_dim, kv.slots, values);
+    return;
+  }
+  StoreRows(k, layout.k_width(), kv.slots, keys);
+  if (!layout.latent) StoreRows(v, layout.v_width(), kv.slots, values);
+}
+
+void StoreNarrowed(Context& cx, const KvBatch& kv, int layer, const KvLayout& layout,
+                   const Tensor& k, const Tensor& v) {
+  const Arena::Mark mark = cx.activations.Save();
+  const auto narrow = [&cx](const Tensor& x) -> const uint16_t* {
+    if (x.data == nullptr) return nullptr;
+    auto* half = cx.activations.Allocate<uint16_t>(x.shape.elements());
+    cx.backend().Narrow(cx.kernels, x.data, half, x.shape.elements());
+    return half;
+  };
+  Store(kv, layer, layout, narrow(k), narrow(v));
+  cx.activations.Rewind(mark);
+}
+
 // Training reads keys and values from the pass's own tensors, so that the cache rows need not be
 // kept: every document must be whole and lie in order.
 void CheckPacked(const KvBatch& kv) {
   CHECK(kv.page_tokens == 0, "a tape over pages");
+  CHECK(kv.dtype == DType::kF32, "a tape over rounded keys and values");
   for (const kernels::AttentionSequence& s : kv.sequences) {
     CHECK(s.first_position == 0 && s.first_row == s.first_query,
           "a tape over a part of a document");
@@ -84,17 +118,13 @@ void CheckPacked(const KvBatch& kv) {
 Tensor Attend(Context& cx, const KvBatch& kv, int layer, const KvLayout& layout, const Tensor& q,
               const Tensor& k, const Tensor& v, float scale) {
   CheckShapes(kv, layer, layout, q, k, v);
-  float* keys = kv.k[static_cast<size_t>(layer)];
-  float* values = layout.latent ? keys : kv.v[static_cast<size_t>(layer)];
-  // Latent keys are values too, which are read by rows.
-  const bool in_units = kv.page_tokens > 0 && !layout.latent;
-  if (in_units) {
-    StoreKeysInUnits(k, layout.k_width(), kv.slots, keys);
-    StoreValuesInUnits(v, layout.n_kv_heads, layout.v_dim, kv.slots, values);
+  if (kv.dtype == DType::kF16) {
+    StoreNarrowed(cx, kv, layer, layout, k, v);
   } else {
-    StoreRows(k, layout.k_width(), kv.slots, keys);
-    if (!layout.latent) StoreRows(v, layout.v_width(), kv.slots, values);
+    Store(kv, layer, layout, k.data, v.data);
   }
+  const void* keys = kv.k[static_cast<size_t>(layer)];
+  const void* values = layout.latent ? keys : kv.v[static_cast<size_t>(layer)];
 
   Tensor out = cx.New({q.shape[0], q.shape[1] * layout.v_dim});
   kernels::AttentionArgs args = {
@@ -111,8 +141,9 @@ Tensor Attend(Context& cx, const KvBatch& kv, int layer, const KvLayout& layout,
              .v = values,
              .v_row_stride = layout.latent ? layout.k_width() : layout.v_width(),
              .v_head_stride = layout.latent ? layout.k_dim : layout.v_dim,
+             .dtype = kv.dtype,
              .page_tokens = kv.page_tokens,
-             .in_units = in_units},
+             .in_units = InUnits(kv, layout)},
       .sequences = kv.sequences};
   if (cx.tape != nullptr) {
     CheckPacked(kv);

@@ -19,14 +19,18 @@ struct KvLayout {
 
   int64_t k_width() const { return n_kv_heads * k_dim; }
   int64_t v_width() const { return latent ? 0 : n_kv_heads * v_dim; }
+  int64_t row_bytes(DType dtype) const {
+    return (k_width() + v_width()) * (dtype == DType::kF16 ? 2 : 4);
+  }
 };
 
 // One forward pass's view of the cache. Row r of layer l's keys is k[l] + r * k_width; in pages of
 // a layout that is not latent they lie in units (kernels::KvView::in_units). Every sequence of
 // the pass stands once in `sequences`; its queries are consecutive tokens of the batch.
 struct KvBatch {
-  std::span<float* const> k;       // [layers]
-  std::span<float* const> v;       // [layers]; null for latent layouts
+  std::span<void* const> k;        // [layers]
+  std::span<void* const> v;        // [layers]; null for latent layouts
+  DType dtype = DType::kF32;       // of both; or kF16, which holds them rounded (never on a tape)
   int64_t page_tokens = 0;         // 0: sequences are contiguous rows
   std::span<const int32_t> slots;  // [tokens] row where each token's key and value are stored
   std::span<const kernels::AttentionSequence> sequences;

@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "ops/op_test_context.h"
+#include "tensor/block_codes.h"
 
 namespace aha::ops {
 namespace {
@@ -17,8 +18,8 @@ TEST(Attend, IsCausalPerSequenceAndGroupsHeads) {
   const Tensor k = t.Random({8, 16}, 2);
   const Tensor v = t.Random({8, 12}, 3);
   std::vector<float> keys(16 * 20), values(12 * 20);
-  float* const k_cache[] = {nullptr, keys.data()};
-  float* const v_cache[] = {nullptr, values.data()};
+  void* const k_cache[] = {nullptr, keys.data()};
+  void* const v_cache[] = {nullptr, values.data()};
   const std::vector<int32_t> slots = {10, 11, 12, 13, 14, 2, 3, 4};
   const kernels::AttentionSequence sequences[] = {{.first_query = 0, .queries = 5, .first_row = 10},
                                                   {.first_query = 5, .queries = 3, .first_row = 2}};
@@ -57,9 +58,9 @@ TEST(Attend, LatentValuesAreTheStartOfTheKeys) {
   Tensor v = t.cx.New({4, 7});
   for (int64_t r = 0; r < 4; ++r) std::copy_n(k.row(r), 7, v.row(r));
   std::vector<float> keys(40), values(28);
-  float* const k_cache[] = {keys.data()};
-  float* const v_cache[] = {values.data()};
-  float* const no_cache[] = {nullptr};
+  void* const k_cache[] = {keys.data()};
+  void* const v_cache[] = {values.data()};
+  void* const no_cache[] = {nullptr};
   const std::vector<int32_t> slots = {0, 1, 2, 3};
   const kernels::AttentionSequence sequences[] = {{.queries = 4}};
   const Tensor want =
@@ -69,6 +70,55 @@ TEST(Attend, LatentValuesAreTheStartOfTheKeys) {
       Attend(t.cx, {.k = k_cache, .v = no_cache, .slots = slots, .sequences = sequences}, 0, latent,
              q, k, {}, 1);
   EXPECT_EQ(Values(got), Values(want));
+}
+
+// What a float16 cache gives is what a float32 cache gives for keys and values that were rounded
+// before; in rows, and in pages, where units are half full and full.
+TEST(Attend, AFloat16CacheRoundsKeysAndValuesAndNothingElse) {
+  TestContext t;
+  const Tensor q = t.Random({37, 4, 8}, 1);
+  Tensor k = t.Random({37, 16}, 2);
+  Tensor v = t.Random({37, 12}, 3);
+  k.row(3)[5] = 1e6f;  // becomes the largest half
+  const auto attend = [&](bool latent, DType dtype, int64_t page_tokens) {
+    const KvLayout layout = {
+        .n_kv_heads = latent ? 1 : 2, .k_dim = 8, .v_dim = 6, .latent = latent};
+    std::vector<float> keys(64 * 16), values(64 * 12);
+    void* const k_cache[] = {keys.data()};
+    void* const v_cache[] = {values.data()};
+    std::vector<int32_t> slots(37);
+    for (int32_t i = 0; i < 37; ++i) {
+      slots[static_cast<size_t>(i)] = page_tokens > 0 ? (i < 32 ? 32 + i : i - 32) : i;
+    }
+    const int32_t pages[] = {1, 0};
+    const kernels::AttentionSequence sequences[] = {
+        {.queries = 37, .pages = page_tokens > 0 ? pages : nullptr}};
+    const KvBatch kv = {.k = k_cache,
+                        .v = v_cache,
+                        .dtype = dtype,
+                        .page_tokens = page_tokens,
+                        .slots = slots,
+                        .sequences = sequences};
+    const Tensor keys_in = latent ? Tensor{k.data, {37, 8}} : k;
+    return Values(Attend(t.cx, kv, 0, layout, q, keys_in, latent ? Tensor{} : v, 0.5f));
+  };
+  std::vector<std::vector<float>> got, unrounded;
+  for (const bool latent : {false, true}) {
+    for (const int64_t page_tokens : {0, 32}) {
+      got.push_back(attend(latent, DType::kF16, page_tokens));
+      unrounded.push_back(attend(latent, DType::kF32, page_tokens));
+    }
+  }
+  for (float& x : k.span()) x = HalfToFloat(FloatToHalf(std::min(x, kLargestHalf)));
+  for (float& x : v.span()) x = HalfToFloat(FloatToHalf(x));
+  size_t i = 0;
+  for (const bool latent : {false, true}) {
+    for (const int64_t page_tokens : {0, 32}) {
+      EXPECT_EQ(got[i], attend(latent, DType::kF32, page_tokens)) << i;
+      EXPECT_NE(got[i], unrounded[i]) << i;
+      ++i;
+    }
+  }
 }
 
 }  // namespace

@@ -341,7 +341,7 @@ TEST(Gradient, Rows) {
 
 struct Packed {
   Floats k, v;
-  std::vector<float*> k_layers, v_layers;
+  std::vector<void*> k_layers, v_layers;
   std::vector<int32_t> slots;
   std::vector<kernels::AttentionSequence> sequences;
   KvBatch batch;

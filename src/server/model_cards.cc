@@ -33,8 +33,7 @@ Result<ModelCard> MakeCard(const fs::path& path) {
   card.parameters = info.parameters;
   card.file_bytes = static_cast<int64_t>(text->files.weight_bytes());
   card.context = info.max_positions;
-  card.cache_row_bytes =
-      info.layers * (info.kv.k_width() + info.kv.v_width()) * static_cast<int64_t>(sizeof(float));
+  card.cache_row_bytes = info.cache_row_bytes(DefaultCacheDtype(info));
   card.bytes_per_token = info.bytes_per_token;
   return card;
 }

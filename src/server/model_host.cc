@@ -31,11 +31,6 @@ std::vector<int32_t> CloseThoughtIds(const Tokenizer& tokenizer) {
   return {};
 }
 
-int64_t BytesPerCacheRow(const ModelInfo& info) {
-  return info.layers * (info.kv.k_width() + info.kv.v_width()) *
-         static_cast<int64_t>(sizeof(float));
-}
-
 int64_t FileBytes(const fs::path& path) {
   std::error_code error;
   if (!fs::is_directory(path, error)) {
@@ -144,20 +139,23 @@ Result<std::shared_ptr<ServedModel>> ModelHost::Open(const std::string& id, cons
   const ModelInfo& info = out->text->model->info();
   const int64_t context =
       options_.context > 0 ? std::min(options_.context, info.max_positions) : info.max_positions;
+  out->cache_dtype = options_.cache_dtype.value_or(DefaultCacheDtype(info));
+  const int64_t row_bytes = info.cache_row_bytes(out->cache_dtype);
   int64_t rows = options_.cache_tokens;
   if (rows == 0) {
     // A quarter of the memory for the cache; the system gives it page by page, as it fills.
-    rows = std::min(32 * context, options_.memory_bytes / 4 / BytesPerCacheRow(info));
+    rows = std::min(32 * context, options_.memory_bytes / 4 / row_bytes);
     rows = std::max<int64_t>(rows, 256);
   }
-  out->memory_bytes = FileBytes(path) + rows * BytesPerCacheRow(info);
+  out->memory_bytes = FileBytes(path) + rows * row_bytes;
   AHA_RETURN_IF_ERROR(MakeRoom(out->memory_bytes).Within(id));
   out->cx = std::make_unique<ops::Context>(options_.backend, pool_.get(), options_.numerics);
   AHA_ASSIGN_OR_RETURN(out->engine, Engine::Create(out->text->model.get(), out->cx.get(),
                                                    {.cache_tokens = rows,
                                                     .max_context = context,
                                                     .prefill_chunk = options_.prefill_chunk,
-                                                    .prefix_cache = options_.prefix_cache}));
+                                                    .prefix_cache = options_.prefix_cache,
+                                                    .cache_dtype = out->cache_dtype}));
   out->grammars = std::make_unique<ModelGrammars>(out->text->tokenizer, out->text->stop_ids);
   if (out->text->chat) {
     out->thinking = DetectThinking(*out->text->chat, out->text->tokenizer);

@@ -15,6 +15,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <thread>
 #include <unordered_map>
@@ -34,6 +35,7 @@ struct ModelHostOptions {
   const kernels::Backend* backend = nullptr;
   int threads = 1;
   ops::Numerics numerics = ops::Numerics::kPortable;
+  std::optional<DType> cache_dtype;  // what keys and values are kept as; empty: as suits the model
   int64_t context = 0;       // 0: the model's
   int64_t cache_tokens = 0;  // 0: as many as the memory gives, up to 32 contexts
   int64_t prefill_chunk = 512;

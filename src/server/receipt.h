@@ -1,6 +1,6 @@
 // What an answer was made of, so that anybody with the same weights makes the same bits again.
 //
-//   {"aha_receipt": 1, "program", "model": {"id", "sha256"}, "numerics", "code_path",
+//   {"aha_receipt": 1, "program", "model": {"id", "sha256"}, "numerics", "kv_cache", "code_path",
 //    "template_sha256", "prompt_sha256",
 //    "request": {...},        the request's body, with the seed and all that was left open filled
 //    in "samples": [{"tokens": [id, ...], "finish_reason", "end_thought_at"?, "sha256"}]}

@@ -52,6 +52,7 @@ struct Nobody : GenerationSink {
 
 struct Fields {
   std::string id, model_hash, template_hash, prompt_hash, numerics, code_path, program;
+  std::string kv_cache = "f32";  // receipts from before there was another say nothing
   Json request;
   struct Sample {
     std::vector<int32_t> tokens;
@@ -73,6 +74,7 @@ Result<Fields> Read(const Json& receipt) {
   f.Read("template_sha256", &out.template_hash);
   f.Read("prompt_sha256", &out.prompt_hash);
   f.Read("numerics", &out.numerics);
+  f.Read("kv_cache", &out.kv_cache);
   f.Read("code_path", &out.code_path);
   f.Read("program", &out.program);
   const Json* model = f.Find("model");
@@ -169,6 +171,10 @@ Result<ReplayReport> Replay(const Json& receipt, const ReplayOptions& options) {
   host_options.backend = options.backend;
   host_options.threads = options.threads;
   host_options.numerics = was.numerics == "fast" ? ops::Numerics::kFast : ops::Numerics::kPortable;
+  if (was.kv_cache != "f32" && was.kv_cache != "f16") {
+    return InvalidArgument("kv_cache is '{}': this program knows f32 and f16", was.kv_cache);
+  }
+  host_options.cache_dtype = was.kv_cache == "f16" ? DType::kF16 : DType::kF32;
   ModelHost host(host_options, [&](std::function<void()> work) { loop.Post(std::move(work)); });
   ApiResult<PreparedChat> prepared = PrepareChat(*spec, host, {});
   if (!prepared.ok()) return InvalidArgument("{}", prepared.error().message);

@@ -21,6 +21,7 @@ struct ServedModel {
   std::string id;
   std::filesystem::path path;
   int64_t memory_bytes = 0;  // weights and a full cache
+  DType cache_dtype = DType::kF32;
   std::unique_ptr<TextModel> text;
   std::unique_ptr<ModelGrammars> grammars;
   // Engine's thread only.

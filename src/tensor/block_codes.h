@@ -23,6 +23,7 @@ bool HasMinimum(DType dtype);
 // An IEEE half as float32, exactly, and back to the nearest (ties to even).
 float HalfToFloat(uint16_t half);
 uint16_t FloatToHalf(float value);
+inline constexpr float kLargestHalf = 65504.0f;
 
 // Block `b` (values 32b..32b+31) of the row at `row`.
 BlockCodes UnpackBlock(DType dtype, const std::byte* row, int64_t b);

@@ -41,7 +41,7 @@ class Collector : public RequestListener {
 }  // namespace
 
 int64_t CacheTokens(const ModelInfo& info, int64_t sequences, int64_t longest) {
-  const int64_t row_bytes = 4 * (info.kv.k_width() + info.kv.v_width()) * info.layers;
+  const int64_t row_bytes = info.cache_row_bytes(DType::kF32);
   const int64_t margin = 64;  // pages are whole
   return std::min(sequences * (longest + margin),
                   std::max((int64_t{1} << 30) / row_bytes, longest + margin));

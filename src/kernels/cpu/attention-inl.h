@@ -14,6 +14,7 @@
 #include "kernels/cpu/elementwise-inl.h"
 #include "kernels/cpu/lane_kernels.h"
 #include "kernels/cpu/lanes-inl.h"
+#include "tensor/block_codes.h"
 
 #if HWY_TARGET == HWY_AVX2 || HWY_TARGET == HWY_AVX3
 HWY_BEFORE_NAMESPACE();
@@ -67,34 +68,47 @@ void TransposeKeys(const KeySpan& span, int64_t dim, float* keys) {
     for (int64_t j = 0; j < kVec; ++j) {
       // Past the last key: any key's values; no query looks at them.
       const int64_t key = std::min(t + j, span.count - 1);
-      rows[j] = span.k[key / kAttentionPageUnit] + key % kAttentionPageUnit * span.k_row_stride;
+      rows[j] = static_cast<const float*>(span.k[key / kAttentionPageUnit]) +
+                key % kAttentionPageUnit * span.k_row_stride;
     }
     TransposeGroup(rows, dim, keys + t);
   }
 }
 
+// Stored keys and values, T being float, or uint16_t for a half.
+HWY_INLINE VF LoadStored(const float* p) { return hn::LoadU(D(), p); }
+HWY_INLINE VF LoadStored(const uint16_t* p) {
+  const hn::Rebind<hwy::float16_t, D> half;
+  return hn::PromoteTo(D(), hn::LoadU(half, reinterpret_cast<const hwy::float16_t*>(p)));
+}
+inline float Stored(float value) { return value; }
+inline float Stored(uint16_t half) { return HalfToFloat(half); }
+
 // Transposed keys: value i of the 16 keys of group g at group[g] + i * stride.
+template <typename T>
 struct KeyColumns {
-  const float* group[kAttentionSpan / kAttentionPageUnit];
+  const T* group[kAttentionSpan / kAttentionPageUnit];
   int64_t stride;
 };
 
 // `keys`: what TransposeKeys wrote, unless the span's keys lie in units.
-HWY_INLINE KeyColumns ColumnsOf(const KeySpan& span, const float* keys) {
-  KeyColumns columns;
+template <typename T>
+HWY_INLINE KeyColumns<T> ColumnsOf(const KeySpan& span, const float* keys) {
+  KeyColumns<T> columns;
   columns.stride = span.k_in_units ? kAttentionPageUnit : kAttentionSpan;
   for (int64_t g = 0; g * kAttentionPageUnit < span.count; ++g) {
-    columns.group[g] = span.k_in_units ? span.k[g] : keys + g * kAttentionPageUnit;
+    const void* group = span.k_in_units ? span.k[g] : keys + g * kAttentionPageUnit;
+    columns.group[g] = static_cast<const T*>(group);
   }
   return columns;
 }
 
 // scores[r][t] = scale * (q[r] . key[t]) for C registers of keys from `t` on.
-template <int R, int C>
-HWY_INLINE void ScoreTile(const QueryRows& a, int64_t row, const KeyColumns& keys, int64_t t,
+template <int R, int C, typename T>
+HWY_INLINE void ScoreTile(const QueryRows& a, int64_t row, const KeyColumns<T>& keys, int64_t t,
                           float* scores) {
   const D d;
-  const float* column[C];
+  const T* column[C];
   for (int c = 0; c < C; ++c) {
     const int64_t at = t + c * kVec;
     column[c] = keys.group[at / kAttentionPageUnit] + at % kAttentionPageUnit;
@@ -105,7 +119,7 @@ HWY_INLINE void ScoreTile(const QueryRows& a, int64_t row, const KeyColumns& key
   }
   for (int64_t i = 0; i < a.qk_dim; ++i) {
     VF key[C];
-    for (int c = 0; c < C; ++c) key[c] = hn::LoadU(d, column[c] + i * keys.stride);
+    for (int c = 0; c < C; ++c) key[c] = LoadStored(column[c] + i * keys.stride);
     for (int r = 0; r < R; ++r) {
       const VF q = hn::Set(d, a.q[row + r][i]);
       for (int c = 0; c < C; ++c) acc[r][c] = hn::MulAdd(q, key[c], acc[r][c]);
@@ -141,8 +155,14 @@ HWY_INLINE SpanState SoftmaxRow(float* scores, int64_t count) {
   return state;
 }
 
+template <typename T>
+HWY_INLINE const T* ValueRow(const KeySpan& span, int64_t t) {
+  return static_cast<const T*>(span.v[t / kAttentionPageUnit]) +
+         t % kAttentionPageUnit * span.v_row_stride;
+}
+
 // out[r][i..] = chain over keys [begin, end) from out itself, C registers wide.
-template <int R, int C>
+template <typename T, int R, int C>
 HWY_INLINE void ValueTile(const KeySpan& span, const float* scores, int64_t begin, int64_t end,
                           int64_t i, int64_t v_dim, float* out) {
   const D d;
@@ -151,10 +171,9 @@ HWY_INLINE void ValueTile(const KeySpan& span, const float* scores, int64_t begi
     for (int c = 0; c < C; ++c) acc[r][c] = hn::LoadU(d, out + r * v_dim + i + c * kVec);
   }
   for (int64_t t = begin; t < end; ++t) {
-    const float* row =
-        span.v[t / kAttentionPageUnit] + t % kAttentionPageUnit * span.v_row_stride + i;
+    const T* row = ValueRow<T>(span, t) + i;
     VF v[C];
-    for (int c = 0; c < C; ++c) v[c] = hn::LoadU(d, row + c * kVec);
+    for (int c = 0; c < C; ++c) v[c] = LoadStored(row + c * kVec);
     for (int r = 0; r < R; ++r) {
       const VF p = hn::Set(d, scores[r * kAttentionSpan + t]);
       for (int c = 0; c < C; ++c) acc[r][c] = hn::MulAdd(p, v[c], acc[r][c]);
@@ -165,29 +184,28 @@ HWY_INLINE void ValueTile(const KeySpan& span, const float* scores, int64_t begi
   }
 }
 
-template <int R>
+template <typename T, int R>
 HWY_INLINE void Values(const KeySpan& span, const float* scores, int64_t begin, int64_t end,
                        int64_t v_dim, float* out) {
   if (begin >= end) return;
   constexpr int kWide = R == 1 ? 8 : 4;
   int64_t i = 0;
   for (; i + kWide * kVec <= v_dim; i += kWide * kVec) {
-    ValueTile<R, kWide>(span, scores, begin, end, i, v_dim, out);
+    ValueTile<T, R, kWide>(span, scores, begin, end, i, v_dim, out);
   }
   // A chain waits for itself at each key: few registers must not go one by one.
   if constexpr (kWide > 4) {
     for (; i + 4 * kVec <= v_dim; i += 4 * kVec) {
-      ValueTile<R, 4>(span, scores, begin, end, i, v_dim, out);
+      ValueTile<T, R, 4>(span, scores, begin, end, i, v_dim, out);
     }
   }
   for (; i + 2 * kVec <= v_dim; i += 2 * kVec) {
-    ValueTile<R, 2>(span, scores, begin, end, i, v_dim, out);
+    ValueTile<T, R, 2>(span, scores, begin, end, i, v_dim, out);
   }
-  for (; i + kVec <= v_dim; i += kVec) ValueTile<R, 1>(span, scores, begin, end, i, v_dim, out);
+  for (; i + kVec <= v_dim; i += kVec) ValueTile<T, R, 1>(span, scores, begin, end, i, v_dim, out);
   for (; i < v_dim; ++i) {
     for (int64_t t = begin; t < end; ++t) {
-      const float v =
-          span.v[t / kAttentionPageUnit][t % kAttentionPageUnit * span.v_row_stride + i];
+      const float v = Stored(ValueRow<T>(span, t)[i]);
       for (int r = 0; r < R; ++r) {
         float& o = out[r * v_dim + i];
         o = std::fma(scores[r * kAttentionSpan + t], v, o);
@@ -196,8 +214,8 @@ HWY_INLINE void Values(const KeySpan& span, const float* scores, int64_t begin, 
   }
 }
 
-template <int R>
-HWY_NOINLINE void AttendRows(const QueryRows& a, const KeySpan& span, const KeyColumns& keys,
+template <int R, typename T>
+HWY_NOINLINE void AttendRows(const QueryRows& a, const KeySpan& span, const KeyColumns<T>& keys,
                              int64_t row, float* scores, SpanState* states, float* out) {
   constexpr int kWide = R == 1 ? 8 : kParts == 1 ? 4 : 2;
   const int64_t most = a.counts[row + R - 1];
@@ -215,22 +233,29 @@ HWY_NOINLINE void AttendRows(const QueryRows& a, const KeySpan& span, const KeyC
   std::fill(out, out + R * a.v_dim, 0.0f);
   // Keys that all rows see together, then each row's own last ones: a chain never meets a key
   // beyond its query, not even with weight zero.
-  Values<R>(span, scores, 0, fewest, a.v_dim, out);
+  Values<T, R>(span, scores, 0, fewest, a.v_dim, out);
   for (int r = 0; r < R; ++r) {
-    Values<1>(span, scores + r * kAttentionSpan, fewest, a.counts[row + r], a.v_dim,
+    Values<T, 1>(span, scores + r * kAttentionSpan, fewest, a.counts[row + r], a.v_dim,
               out + r * a.v_dim);
   }
 }
 
-void AttendSpan(const QueryRows& a, const KeySpan& span, const float* keys, float* scratch,
-                SpanState* states, float* out) {
-  const KeyColumns columns = ColumnsOf(span, keys);
+template <typename T>
+HWY_INLINE void AttendSpanOf(const QueryRows& a, const KeySpan& span, const float* keys,
+                             float* scratch, SpanState* states, float* out) {
+  const KeyColumns<T> columns = ColumnsOf<T>(span, keys);
   int64_t row = 0;
   for (; row + 4 <= a.rows; row += 4) AttendRows<4>(a, span, columns, row, scratch, states, out);
   // Three at once for the groups of three and seven heads that many models have.
   for (; row + 3 <= a.rows; row += 3) AttendRows<3>(a, span, columns, row, scratch, states, out);
   for (; row + 2 <= a.rows; row += 2) AttendRows<2>(a, span, columns, row, scratch, states, out);
   for (; row < a.rows; ++row) AttendRows<1>(a, span, columns, row, scratch, states, out);
+}
+
+void AttendSpan(const QueryRows& a, const KeySpan& span, const float* keys, float* scratch,
+                SpanState* states, float* out) {
+  if (span.half) return AttendSpanOf<uint16_t>(a, span, keys, scratch, states, out);
+  AttendSpanOf<float>(a, span, keys, scratch, states, out);
 }
 
 void MergeSpan(SpanState* state, float* out, const SpanState& span_state, const float* span_out,

@@ -14,6 +14,7 @@ namespace aha::kernels::cpu {
 namespace {
 
 constexpr int64_t kRowTile = 64;
+constexpr int64_t kRowsOfHalfs = 4;  // that read a float16 span as it is
 
 struct Item {
   int32_t sequence = 0;
@@ -99,6 +100,7 @@ class AttentionRun {
     KeySpan span;
     span.count = count;
     span.k_in_units = kv.in_units;
+    span.half = kv.dtype == DType::kF16;
     span.k_row_stride = kv.k_row_stride;
     span.v_row_stride = kv.in_units ? args_.v_dim : kv.v_row_stride;
     const int64_t head = item.kv_head * (kv.in_units ? kAttentionPageUnit : 1);
@@ -107,10 +109,50 @@ class AttentionRun {
       const int64_t row = s.pages == nullptr
                               ? s.first_row + t
                               : s.pages[t / kv.page_tokens] * kv.page_tokens + t % kv.page_tokens;
-      span.k[g] = kv.k + row * kv.k_row_stride + head * kv.k_head_stride;
-      span.v[g] = kv.v + row * kv.v_row_stride + head * kv.v_head_stride;
+      span.k[g] = kv.K(row * kv.k_row_stride + head * kv.k_head_stride);
+      span.v[g] = kv.V(row * kv.v_row_stride + head * kv.v_head_stride);
     }
     return span;
+  }
+
+  // Whether an item's spans are made floats before they are attended to. Each tile of rows reads
+  // them: halfs are widened once for many, and on the way for few.
+  bool Widens(const Item& item) const {
+    return args_.kv.dtype == DType::kF16 && (!args_.kv.in_units || item.rows > kRowsOfHalfs);
+  }
+  int64_t WideFloats() const {
+    return kAttentionSpan * (args_.qk_dim + (args_.kv.v == args_.kv.k ? 0 : args_.v_dim));
+  }
+
+  // The span as floats in `wide`, of WideFloats().
+  void Widen(KeySpan* span, float* wide) const {
+    const KvView& kv = args_.kv;
+    const auto widen = [&](const void** group, int64_t dim, int64_t row_stride) {
+      for (int64_t g = 0; g * kAttentionPageUnit < span->count; ++g) {
+        const auto* from = static_cast<const std::byte*>(group[g]);
+        group[g] = wide;
+        if (kv.in_units) {
+          lanes_.widen(DType::kF16, from, dim * kAttentionPageUnit, wide);
+          wide += dim * kAttentionPageUnit;
+          continue;
+        }
+        const int64_t rows = std::min(kAttentionPageUnit, span->count - g * kAttentionPageUnit);
+        for (int64_t r = 0; r < rows; ++r, wide += dim) {
+          lanes_.widen(DType::kF16, from + r * row_stride * 2, dim, wide);
+        }
+      }
+    };
+    const int64_t groups = (span->count + kAttentionPageUnit - 1) / kAttentionPageUnit;
+    widen(span->k, args_.qk_dim, kv.k_row_stride);
+    span->k_row_stride = args_.qk_dim;
+    if (kv.v == kv.k) {
+      std::copy_n(span->k, groups, span->v);
+      span->v_row_stride = args_.qk_dim;
+    } else {
+      widen(span->v, args_.v_dim, kv.v_row_stride);
+      span->v_row_stride = args_.v_dim;
+    }
+    span->half = false;
   }
 
   int64_t OutputRow(const Item& item, int64_t row) const {
@@ -123,6 +165,7 @@ class AttentionRun {
     const int64_t v_dim = args_.v_dim;
     auto* keys =
         args_.kv.in_units ? nullptr : scratch.Allocate<float>(args_.qk_dim * kAttentionSpan);
+    auto* wide = Widens(item) ? scratch.Allocate<float>(WideFloats()) : nullptr;
     auto* scores = scratch.Allocate<float>(4 * kAttentionSpan);
     auto* q = scratch.Allocate<const float*>(item.rows);
     auto* counts = scratch.Allocate<int64_t>(item.rows);
@@ -143,7 +186,8 @@ class AttentionRun {
         q[r] = args_.q + OutputRow(item, item.first_row + r) * args_.qk_dim;
         counts[r] = std::min(kAttentionSpan, Keys(s, item.first_row + r) - begin);
       }
-      const KeySpan span = SpanOf(item, begin, counts[item.rows - 1]);
+      KeySpan span = SpanOf(item, begin, counts[item.rows - 1]);
+      if (wide != nullptr) Widen(&span, wide);
       if (keys != nullptr) lanes_.transpose_keys(span, args_.qk_dim, keys);
       const QueryRows rows = {q + skip,     counts + skip, item.rows - skip,
                               args_.qk_dim, v_dim,         args_.scale};

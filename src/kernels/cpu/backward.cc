@@ -131,8 +131,8 @@ class HeadGradients {
       : lanes_(lanes), args_(args), f_(args.forward), s_(sequence), arena_(arena) {
     const int64_t k_at = s_.first_row * f_.kv.k_row_stride + kv_head * f_.kv.k_head_stride;
     const int64_t v_at = s_.first_row * f_.kv.v_row_stride + kv_head * f_.kv.v_head_stride;
-    k_ = f_.kv.k + k_at;
-    v_ = f_.kv.v + v_at;
+    k_ = static_cast<const float*>(f_.kv.k) + k_at;
+    v_ = static_cast<const float*>(f_.kv.v) + v_at;
     dk_ = args.dk + k_at;
     dv_ = args.dv + v_at;
     group_ = f_.n_heads / f_.n_kv_heads;

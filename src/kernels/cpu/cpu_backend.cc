@@ -30,6 +30,11 @@ void CpuBackend::Rope(Context& cx, const RopeArgs& args) const {
           [&](int64_t first, int64_t last) { lanes_->rope(args, first, last); });
 }
 
+void CpuBackend::Narrow(Context& cx, const float* x, uint16_t* y, int64_t n) const {
+  Chunked(cx, n, 1,
+          [&](int64_t first, int64_t last) { lanes_->narrow(x + first, y + first, last - first); });
+}
+
 void CpuBackend::SiluMul(Context& cx, const float* gate, const float* up, float* y,
                          int64_t n) const {
   Chunked(cx, n, 1, [&](int64_t first, int64_t last) {

@@ -25,6 +25,7 @@ class CpuBackend : public Backend {
   void RmsNorm(Context& cx, const RmsNormArgs& args) const override;
   void Rope(Context& cx, const RopeArgs& args) const override;
   void Attention(Context& cx, const AttentionArgs& args) const override;
+  void Narrow(Context& cx, const float* x, uint16_t* y, int64_t n) const override;
   void SiluMul(Context& cx, const float* gate, const float* up, float* y, int64_t n) const override;
   void Add(Context& cx, const float* x, float* y, int64_t n) const override;
   void Sigmoid(Context& cx, const float* x, float* y, int64_t n) const override;

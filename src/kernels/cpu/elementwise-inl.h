@@ -12,6 +12,7 @@
 
 #include "kernels/cpu/lane_kernels.h"
 #include "kernels/cpu/lanes-inl.h"
+#include "tensor/block_codes.h"
 
 #if HWY_TARGET == HWY_AVX2 || HWY_TARGET == HWY_AVX3
 HWY_BEFORE_NAMESPACE();
@@ -115,6 +116,25 @@ void RopeRows(const RopeArgs& a, int64_t first, int64_t last) {
 }
 
 HWY_INLINE VF OnePlusExpOfMinus(VF x) { return hn::Add(hn::Set(D(), 1.0f), Exp(hn::Neg(x))); }
+
+void Narrow(const float* x, uint16_t* y, int64_t n) {
+  const D d;
+  const hn::Rebind<hwy::float16_t, D> dh;
+  const VF largest = hn::Set(d, kLargestHalf);
+  const VF infinity = hn::Set(d, std::numeric_limits<float>::infinity());
+  int64_t i = 0;
+  for (; i + kVec <= n; i += kVec) {
+    const VF v = hn::LoadU(d, x + i);
+    const VF size = hn::Abs(v);
+    const auto beyond = hn::And(hn::Gt(size, largest), hn::Lt(size, infinity));
+    const VF kept = hn::IfThenElse(beyond, hn::CopySign(largest, v), v);
+    hn::StoreU(hn::DemoteTo(dh, kept), dh, reinterpret_cast<hwy::float16_t*>(y + i));
+  }
+  for (; i < n; ++i) {
+    const bool beyond = std::abs(x[i]) > kLargestHalf && std::isfinite(x[i]);
+    y[i] = FloatToHalf(beyond ? std::copysign(kLargestHalf, x[i]) : x[i]);
+  }
+}
 
 void SiluMul(const float* gate, const float* up, float* y, int64_t n) {
   ForEachVector<2>({gate, up}, y, n, [](const VF(&v)[2]) {

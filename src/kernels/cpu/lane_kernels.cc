@@ -30,6 +30,7 @@ const LaneKernels& Table() {
       .divide = Divide,
       .rms_norm = RmsNormRows,
       .rope = RopeRows,
+      .narrow = Narrow,
       .silu_mul = SiluMul,
       .add = Add,
       .sigmoid = Sigmoid,

@@ -29,13 +29,14 @@ struct FloatTile {
 };
 
 // Up to kAttentionSpan keys of one kv head, in groups of kAttentionPageUnit contiguous rows, or
-// units [dim][kAttentionPageUnit].
+// units [dim][kAttentionPageUnit]. Values are floats, or halfs if all of the span's are.
 struct KeySpan {
   int64_t count = 0;
   bool k_in_units = false;
+  bool half = false;  // then the keys lie in units
   int64_t k_row_stride = 0, v_row_stride = 0;
-  const float* k[kAttentionSpan / kAttentionPageUnit];
-  const float* v[kAttentionSpan / kAttentionPageUnit];
+  const void* k[kAttentionSpan / kAttentionPageUnit];
+  const void* v[kAttentionSpan / kAttentionPageUnit];
 };
 
 // Queries that meet one KeySpan: row r sees its first counts[r] keys (counts not decreasing in r).
@@ -87,6 +88,7 @@ struct LaneKernels {
 
   void (*rms_norm)(const RmsNormArgs&, int64_t first_row, int64_t last_row);
   void (*rope)(const RopeArgs&, int64_t first_row, int64_t last_row);
+  void (*narrow)(const float* x, uint16_t* y, int64_t n);
   void (*silu_mul)(const float* gate, const float* up, float* y, int64_t n);
   void (*add)(const float* x, float* y, int64_t n);
   void (*sigmoid)(const float* x, float* y, int64_t n);

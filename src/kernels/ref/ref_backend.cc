@@ -111,27 +111,34 @@ class AttentionRow {
            t % args_.kv.page_tokens;
   }
 
-  // Value d of token t's key is first[d * stride].
-  struct KeyValues {
-    const float* first;
+  // Value d of a token's key or value is [d].
+  struct Stored {
+    const std::byte* first;
     int64_t stride;
+    DType dtype;
+    float operator[](int64_t d) const { return LoadFloat(dtype, first, d * stride); }
   };
-  KeyValues Key(int64_t t) const {
+  Stored Key(int64_t t) const {
     const KvView& kv = args_.kv;
     const int64_t row = Row(t);
-    if (!kv.in_units) return {kv.k + row * kv.k_row_stride + kv_head_ * kv.k_head_stride, 1};
+    if (!kv.in_units) {
+      return {kv.K(row * kv.k_row_stride + kv_head_ * kv.k_head_stride), 1, kv.dtype};
+    }
     const int64_t in_unit = row % kAttentionPageUnit;
-    return {kv.k + (row - in_unit) * kv.k_row_stride +
-                kv_head_ * kAttentionPageUnit * kv.k_head_stride + in_unit,
-            kAttentionPageUnit};
+    return {kv.K((row - in_unit) * kv.k_row_stride +
+                 kv_head_ * kAttentionPageUnit * kv.k_head_stride + in_unit),
+            kAttentionPageUnit, kv.dtype};
   }
-  const float* Value(int64_t t) const {
+  Stored Value(int64_t t) const {
     const KvView& kv = args_.kv;
     const int64_t row = Row(t);
-    if (!kv.in_units) return kv.v + row * kv.v_row_stride + kv_head_ * kv.v_head_stride;
+    if (!kv.in_units) {
+      return {kv.V(row * kv.v_row_stride + kv_head_ * kv.v_head_stride), 1, kv.dtype};
+    }
     const int64_t in_unit = row % kAttentionPageUnit;
-    return kv.v + (row - in_unit) * kv.v_row_stride +
-           kv_head_ * kAttentionPageUnit * kv.v_head_stride + in_unit * args_.v_dim;
+    return {kv.V((row - in_unit) * kv.v_row_stride +
+                 kv_head_ * kAttentionPageUnit * kv.v_head_stride + in_unit * args_.v_dim),
+            1, kv.dtype};
   }
 
   void Span(int64_t span, float* maximum, float* sum, float* o) const {
@@ -140,9 +147,9 @@ class AttentionRow {
     float p[kAttentionSpan];
     float largest = -std::numeric_limits<float>::infinity();
     for (int64_t t = 0; t < count; ++t) {
-      const KeyValues k = Key(begin + t);
+      const Stored k = Key(begin + t);
       float acc = 0;
-      for (int64_t d = 0; d < args_.qk_dim; ++d) acc = std::fma(q_[d], k.first[d * k.stride], acc);
+      for (int64_t d = 0; d < args_.qk_dim; ++d) acc = std::fma(q_[d], k[d], acc);
       p[t] = acc * args_.scale;
       largest = std::max(largest, p[t]);
     }
@@ -151,7 +158,7 @@ class AttentionRow {
     for (int64_t t = 0; t < count; ++t) {
       p[t] = portable::Exp(p[t] - largest);
       lanes.lane[t % kLanes] += p[t];
-      const float* v = Value(begin + t);
+      const Stored v = Value(begin + t);
       for (int64_t d = 0; d < args_.v_dim; ++d) o[d] = std::fma(p[t], v[d], o[d]);
     }
     *maximum = largest;
@@ -242,6 +249,13 @@ class RefBackend : public RefBackward {
         AttentionRow(args, sequence, i / args.n_heads, i % args.n_heads).Run(arena);
         arena.Rewind(mark);
       });
+    }
+  }
+
+  void Narrow(Context&, const float* x, uint16_t* y, int64_t n) const override {
+    for (int64_t i = 0; i < n; ++i) {
+      const bool beyond = std::abs(x[i]) > kLargestHalf && std::isfinite(x[i]);
+      y[i] = FloatToHalf(beyond ? std::copysign(kLargestHalf, x[i]) : x[i]);
     }
   }
 

@@ -59,11 +59,11 @@ class HeadGradient {
  private:
   int64_t QueryRow(int64_t i) const { return (sequence_.first_query + i) * f_.n_heads + head_; }
   const float* K(int64_t t) const {
-    return f_.kv.k + (sequence_.first_row + t) * f_.kv.k_row_stride +
+    return static_cast<const float*>(f_.kv.k) + (sequence_.first_row + t) * f_.kv.k_row_stride +
            kv_head_ * f_.kv.k_head_stride;
   }
   const float* V(int64_t t) const {
-    return f_.kv.v + (sequence_.first_row + t) * f_.kv.v_row_stride +
+    return static_cast<const float*>(f_.kv.v) + (sequence_.first_row + t) * f_.kv.v_row_stride +
            kv_head_ * f_.kv.v_head_stride;
   }
   float* DK(int64_t t) const {
