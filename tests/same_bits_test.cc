@@ -179,7 +179,8 @@ TEST_P(SameBits, RoundedCacheHoweverComputed) {
   EXPECT_GT(total.cached_tokens, 0);
   Setting exact = settings.front();
   exact.options.cache_dtype = DType::kF32;
-  const std::vector<Recorder> rounded = aha::Run(opened_.model.get(), requests, settings[0], &total);
+  const std::vector<Recorder> rounded =
+      aha::Run(opened_.model.get(), requests, settings[0], &total);
   const std::vector<Recorder> whole = aha::Run(opened_.model.get(), requests, exact, &total);
   ASSERT_EQ(rounded[0].prompt.size(), whole[0].prompt.size());
   EXPECT_FALSE(rounded == whole);

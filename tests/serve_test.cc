@@ -577,6 +577,16 @@ TEST(Serve, AReceiptGivesTheSameBitsUnderOtherLoadAndThreads) {
   changed = receipt;
   changed.erase("samples");
   EXPECT_THAT(ReplayOf(changed).err, HasSubstr("samples"));
+
+  // What keys and values were kept as: receipts from before there was a choice do not say it.
+  ASSERT_EQ(receipt["kv_cache"], "f32");
+  changed = receipt;
+  changed.erase("kv_cache");
+  EXPECT_EQ(ReplayOf(changed).exit_code, 0);
+  changed["kv_cache"] = "f16";
+  EXPECT_EQ(ReplayOf(changed).exit_code, 1);
+  changed["kv_cache"] = "f8";
+  EXPECT_THAT(ReplayOf(changed).err, HasSubstr("kv_cache is 'f8'"));
   EXPECT_THAT(ReplayOf({{"x", 1}}).err, HasSubstr("no receipt"));
 }
 

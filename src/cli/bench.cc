@@ -41,8 +41,8 @@ class Counter : public RequestListener {
 
 // Work for one token: what is read and what is multiplied.
 struct TokenCost {
-  double bytes = 0;        // weights read
-  double block_ops = 0;    // two for each weight of the blocks (prefill needs no output head)
+  double bytes = 0;      // weights read
+  double block_ops = 0;  // two for each weight of the blocks (prefill needs no output head)
   bool bf16 = false;
 };
 
@@ -154,14 +154,15 @@ void Print(const BenchFlags& flags, const Session& session, const kernels::Machi
           R"("prefill_share_of_dot_limit":{:.4f},"decode_share_of_bandwidth":{:.4f}}})",
           runs.empty() ? "" : ",", s.streams, s.prefill, s.decode, s.prefill_share, s.decode_share);
     }
-    fmt::print(R"({{"model":{},"cpu_path":"{}","threads":{},"numerics":"{}","kv_cache":"{}","load_s":{:.4f},)"
-               R"("prompt_tokens":{},"generated_tokens":{},"depth":{},)"
-               R"("limits":{{"read_bytes_per_s":{:.4g},"fma_flops":{:.4g},"int8_dot_ops":{:.4g},)"
-               R"("bf16_dot_flops":{:.4g}}},"runs":[{}]}})"
-               "\n",
-               StringText(session.text->name), cpu, threads, flags.session.numerics, cache, load_s,
-               flags.prompt, flags.generate, flags.depth, limits.read_bytes_per_s, limits.fma_flops,
-               limits.int8_dot_ops, limits.bf16_dot_flops, runs);
+    fmt::print(
+        R"({{"model":{},"cpu_path":"{}","threads":{},"numerics":"{}","kv_cache":"{}","load_s":{:.4f},)"
+        R"("prompt_tokens":{},"generated_tokens":{},"depth":{},)"
+        R"("limits":{{"read_bytes_per_s":{:.4g},"fma_flops":{:.4g},"int8_dot_ops":{:.4g},)"
+        R"("bf16_dot_flops":{:.4g}}},"runs":[{}]}})"
+        "\n",
+        StringText(session.text->name), cpu, threads, flags.session.numerics, cache, load_s,
+        flags.prompt, flags.generate, flags.depth, limits.read_bytes_per_s, limits.fma_flops,
+        limits.int8_dot_ops, limits.bf16_dot_flops, runs);
     return;
   }
   fmt::print("{} on {}, {} threads, {} numerics, {} cache, opened in {:.3f} s\n",

@@ -49,17 +49,15 @@ Result<std::unique_ptr<Session>> Session::Open(const SessionFlags& flags) {
     fmt::print(stderr, "aha: note: {}\n", warning);
   }
   session->pool = std::make_unique<ThreadPool>(flags.threads > 0 ? flags.threads : Cores());
-  session->cx =
-      std::make_unique<ops::Context>(backend, session->pool.get(), flags.Numerics());
+  session->cx = std::make_unique<ops::Context>(backend, session->pool.get(), flags.Numerics());
   Model* model = session->text->model.get();
   session->cache_dtype = flags.CacheDtype().value_or(DefaultCacheDtype(model->info()));
-  AHA_ASSIGN_OR_RETURN(session->engine,
-                       Engine::Create(model, session->cx.get(),
-                                      {.cache_tokens = flags.cache_tokens,
-                                       .max_context = flags.context,
-                                       .prefill_chunk = flags.prefill_chunk,
-                                       .prefix_cache = !flags.no_prefix_cache,
-                                       .cache_dtype = session->cache_dtype}));
+  AHA_ASSIGN_OR_RETURN(session->engine, Engine::Create(model, session->cx.get(),
+                                                       {.cache_tokens = flags.cache_tokens,
+                                                        .max_context = flags.context,
+                                                        .prefill_chunk = flags.prefill_chunk,
+                                                        .prefix_cache = !flags.no_prefix_cache,
+                                                        .cache_dtype = session->cache_dtype}));
   return session;
 }
 

@@ -378,9 +378,8 @@ Result<std::unique_ptr<Engine>> Engine::Create(Model* model, ops::Context* cx,
   const int64_t pages = (wanted + options.page_tokens - 1) / options.page_tokens;
   // One sequence always fits the cache: every request that is let in can end.
   context = std::min(context, pages * options.page_tokens);
-  AHA_ASSIGN_OR_RETURN(PagePool pool,
-                       PagePool::Create(info.kv, info.layers, options.page_tokens, pages,
-                                        options.cache_dtype));
+  AHA_ASSIGN_OR_RETURN(PagePool pool, PagePool::Create(info.kv, info.layers, options.page_tokens,
+                                                       pages, options.cache_dtype));
   return std::unique_ptr<Engine>(
       new Engine(std::make_unique<Impl>(model, cx, options, context, std::move(pool))));
 }

@@ -95,7 +95,7 @@ struct KvView {
   const void* v = nullptr;  // may point into k (the latent cache of MLA)
   int64_t v_row_stride = 0, v_head_stride = 0;
   DType dtype = DType::kF32;  // or kF16
-  int64_t page_tokens = 0;  // a multiple of kAttentionPageUnit when there are pages
+  int64_t page_tokens = 0;    // a multiple of kAttentionPageUnit when there are pages
   // Pages may hold keys and values as a head reads them: a unit of kAttentionPageUnit rows begins
   // where its first row would, and is [n_kv_heads][qk_dim][16] of keys, [n_kv_heads][16][v_dim] of
   // values. The strides are those of rows all the same.
@@ -160,8 +160,8 @@ struct RmsNormBackwardArgs {
   float* dw = nullptr;        // [cols], in order of rows; null: not asked
 };
 
-// Gradients of Attention for contiguous float32 rows (no pages). dk and dv have the rows and strides of
-// forward.kv and are added to, as dq is; dv points into dk where v points into k.
+// Gradients of Attention for contiguous float32 rows (no pages). dk and dv have the rows and
+// strides of forward.kv and are added to, as dq is; dv points into dk where v points into k.
 struct AttentionBackwardArgs {
   AttentionArgs forward;        // with its out and lse
   const float* dout = nullptr;  // [tokens, n_heads, v_dim]

@@ -64,8 +64,7 @@ struct Golden {
 class ModelRun {
  public:
   ModelRun(Model* model, const kernels::Backend* backend, int threads, int64_t page_tokens = 0,
-           int64_t rows_per_sequence = 64, int64_t sequences = 4,
-           DType cache_dtype = DType::kF32)
+           int64_t rows_per_sequence = 64, int64_t sequences = 4, DType cache_dtype = DType::kF32)
       : model_(model),
         pool_(threads),
         cx_(backend, &pool_, ops::Numerics::kPortable),
@@ -78,8 +77,7 @@ class ModelRun {
     const auto rows = static_cast<size_t>(rows_ * sequences);
     // NaN in either type where nothing was stored: reading it shows.
     const auto cache = [&](int64_t width) {
-      return std::vector<uint8_t>(
-          rows * static_cast<size_t>(BytesFor(cache_dtype, width)), 0xFF);
+      return std::vector<uint8_t>(rows * static_cast<size_t>(BytesFor(cache_dtype, width)), 0xFF);
     };
     k_.assign(layers, cache(info.kv.k_width()));
     v_.assign(layers, cache(info.kv.v_width()));

@@ -36,8 +36,8 @@ struct ModelHostOptions {
   int threads = 1;
   ops::Numerics numerics = ops::Numerics::kPortable;
   std::optional<DType> cache_dtype;  // what keys and values are kept as; empty: as suits the model
-  int64_t context = 0;       // 0: the model's
-  int64_t cache_tokens = 0;  // 0: as many as the memory gives, up to 32 contexts
+  int64_t context = 0;               // 0: the model's
+  int64_t cache_tokens = 0;          // 0: as many as the memory gives, up to 32 contexts
   int64_t prefill_chunk = 512;
   bool prefix_cache = true;
   int64_t memory_bytes = 0;   // of all open models; 0: three quarters of what is available

@@ -236,7 +236,7 @@ HWY_NOINLINE void AttendRows(const QueryRows& a, const KeySpan& span, const KeyC
   Values<T, R>(span, scores, 0, fewest, a.v_dim, out);
   for (int r = 0; r < R; ++r) {
     Values<T, 1>(span, scores + r * kAttentionSpan, fewest, a.counts[row + r], a.v_dim,
-              out + r * a.v_dim);
+                 out + r * a.v_dim);
   }
 }
 
