@@ -1,12 +1,12 @@
 #include "server/conversation_api.h"
 
-#include <charconv>
 #include <cmath>
 #include <optional>
 #include <utility>
 
 #include "server/limits.h"
 #include "server/request_fields.h"
+#include "server/request_query.h"
 #include "server/store_key.h"
 
 namespace aha {
@@ -27,23 +27,6 @@ HttpResponse Answer(const Result<Json>& result) {
 
 HttpResponse Answer(const Status& status) {
   return status.ok() ? NoContent() : FromStatus(status).ToResponse();
-}
-
-// A number of the query; absent leaves `out` alone.
-std::optional<ApiError> ReadQuery(const HttpRequest& request, const char* key, double low,
-                                  double high, double* out) {
-  const auto found = request.query.find(key);
-  if (found == request.query.end()) return std::nullopt;
-  const std::string& text = found->second;
-  double number = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-  if (error != std::errc() || end != text.data() + text.size() ||
-      !(number >= low && number <= high)) {
-    return BadField(key, "{} is '{}': a number from {} to {} is possible", key, text.substr(0, 60),
-                    low, high);
-  }
-  *out = number;
-  return std::nullopt;
 }
 
 // The first wrong field of `settings`, which may be null.

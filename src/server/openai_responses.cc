@@ -7,6 +7,7 @@
 #include "server/openai_chat.h"
 #include "server/random_id.h"
 #include "server/request_fields.h"
+#include "server/response_input.h"
 #include "server/responses_request.h"
 #include "server/responses_sink.h"
 #include "server/unix_time.h"
@@ -132,6 +133,7 @@ ApiResult<Asked> Read(const HttpRequest& request, ApiContext& context, const Res
       PrepareChat(out.spec, *context.host, context.CallerOf(request, out.spec.user_id));
   if (!prepared.ok()) return chat->InClientsWords(prepared.error());
   out.prepared = std::move(*prepared);
+  out.reply.input = InputItems((*body)["input"]);
   out.reply.object = ObjectOf(*body, out.reply.id, out.prepared.generation);
   return out;
 }
@@ -187,6 +189,14 @@ void AddOpenAiResponses(Router& router, ApiContext& context, ResponseStore& stor
                  std::shared_ptr<Exchange> exchange) {
           const auto found = store.Find(request.owner, parts[0]);
           exchange->Send(found != nullptr ? JsonResponse(found->response) : Unknown(parts[0]));
+        });
+  AddV1(router, "GET", "/responses/*/input_items",
+        [&store](const HttpRequest& request, std::vector<std::string> parts,
+                 std::shared_ptr<Exchange> exchange) {
+          const auto found = store.Find(request.owner, parts[0]);
+          if (found == nullptr) return exchange->Send(Unknown(parts[0]));
+          ApiResult<Json> page = PageOfItems(found->input, request);
+          exchange->Send(page.ok() ? JsonResponse(*page) : page.error().ToResponse());
         });
   AddV1(router, "DELETE", "/responses/*",
         [&context, &store](const HttpRequest& request, std::vector<std::string> parts,

@@ -38,7 +38,7 @@ class RequestFields {
   void ReadSeed(const char* key, std::optional<uint64_t>* out);
   // A string or a list of them.
   void ReadStrings(const char* key, std::vector<std::string>* out, size_t most, size_t max_bytes);
-  // {"ID": bias} with decimal ids, or a list of [id, bias].
+  // {"ID": bias}, ids in decimals.
   void ReadLogitBias(const char* key, std::vector<std::pair<int32_t, float>>* out);
 
   void Fail(const char* key, const std::string& message);

@@ -18,7 +18,7 @@ size_t SizeOf(const Json& json) {
 }
 
 size_t SizeOf(const StoredResponse& stored) {
-  return SizeOf(stored.response) + SizeOf(stored.messages);
+  return SizeOf(stored.response) + SizeOf(stored.messages) + SizeOf(stored.input);
 }
 
 }  // namespace

@@ -19,6 +19,7 @@ struct StoredResponse {
   std::string owner;
   Json response;  // as it was sent, or as it stands while it is made
   Json messages;  // the conversation with the answer, without instructions; OpenAI's chat form
+  Json input = Json::array();  // items of the request, see response_input.h
 
   bool in_progress() const { return response["status"] == "in_progress"; }
 };

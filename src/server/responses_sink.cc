@@ -62,7 +62,8 @@ void ResponsesSink::Started(uint64_t generation) {
     });
   }
   if (reply_.store) {
-    store_.Add(reply_.id, {reply_.owner, Whole("in_progress"), reply_.input_messages});
+    store_.Add(reply_.id,
+               {reply_.owner, Whole("in_progress"), reply_.input_messages, reply_.input});
   }
   if (!reply_.stream) {
     if (reply_.background) exchange_->Send(JsonResponse(Whole("in_progress")));
@@ -167,7 +168,7 @@ void ResponsesSink::OnEnd() {
   if (result.reason == FinishReason::kLength) {
     response["incomplete_details"] = {{"reason", "max_output_tokens"}};
   }
-  if (reply_.store) store_.Replace(reply_.id, {reply_.owner, response, Messages()});
+  if (reply_.store) store_.Replace(reply_.id, {reply_.owner, response, Messages(), reply_.input});
   if (!reply_.stream) {
     if (reply_.background) return;  // it was answered when it began
     return exchange_->Send(failed ? error.ToResponse() : JsonResponse(response));

@@ -31,8 +31,9 @@ struct ResponseItem {
 struct ResponseReply {
   std::string id;
   std::string owner;
-  Json object;          // the response without status, output and usage
-  Json input_messages;  // with those before, without instructions
+  Json object;                 // the response without status, output and usage
+  Json input_messages;         // with those before, without instructions
+  Json input = Json::array();  // items of this request
   bool store = true;
   bool stream = false;
   bool background = false;  // it is made to its end, whether its client listens or not

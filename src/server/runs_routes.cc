@@ -1,9 +1,9 @@
 #include "server/runs_routes.h"
 
-#include <charconv>
 #include <utility>
 
 #include "server/limits.h"
+#include "server/request_query.h"
 
 namespace aha {
 namespace {
@@ -171,15 +171,12 @@ class EventStream : public std::enable_shared_from_this<EventStream> {
 
 void Watch(ApiContext& context, RunsApi& api, const HttpRequest& request, const std::string& name,
            std::shared_ptr<Exchange> exchange) {
-  int64_t from = 0;
-  if (const auto found = request.query.find("from"); found != request.query.end()) {
-    const std::string& text = found->second;
-    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), from);
-    if (error != std::errc() || from < 0) {
-      return exchange->Send(BadField("from", "from is '{}'", text).ToResponse());
-    }
+  double from = 0;
+  if (auto error = ReadQuery(request, "from", 0, 1e15, &from)) {
+    return exchange->Send(error->ToResponse());
   }
-  std::make_shared<EventStream>(context, api, name, std::move(exchange))->Start(from);
+  std::make_shared<EventStream>(context, api, name, std::move(exchange))
+      ->Start(static_cast<int64_t>(from));
 }
 
 }  // namespace

@@ -286,6 +286,23 @@ const tests = {
     await assert.rejects(ask([{type: 'item_reference', id: 'msg_nobody'}]), error => error.status === 400 && error.param === 'input[1].id');
   },
 
+  async responsesListTheirInput() {
+    const {id} = await openai.responses.create({model, input: [...messages, {role: 'assistant', content: 'none'}, {role: 'user', content: messages[0].content}], max_output_tokens: 1});
+    const roles = [];
+    const seen = new Set();
+    for await (const item of openai.responses.inputItems.list(id, {order: 'asc', limit: 1})) {
+      roles.push(item.role);
+      assert.equal(item.type, 'message');
+      seen.add(item.id);
+    }
+    assert.deepEqual(roles, [...messages.map(m => m.role), 'assistant', 'user']);
+    assert.equal(seen.size, roles.length);
+    const text = await openai.responses.create({model, input: 'hello', previous_response_id: id, max_output_tokens: 1});
+    const list = await openai.responses.inputItems.list(text.id);
+    assert.deepEqual(list.data.map(item => item.content[0].text), ['hello']);
+    await assert.rejects(openai.responses.inputItems.list('resp_nobody'), OpenAI.NotFoundError);
+    await assert.rejects(openai.responses.inputItems.list(id, {after: 'msg_nobody'}), OpenAI.BadRequestError);
+  },
   async responsesHaveLogprobs() {
     const request = {model, input: messages[0].content, temperature: 0, include: ['message.output_text.logprobs'], top_logprobs: 2};
     const whole = await openai.responses.create(request);
