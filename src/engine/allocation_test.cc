@@ -1,40 +1,12 @@
 // No token costs a heap allocation: operator new is counted while an engine decodes.
-//
-// Not under TSan, whose runtime has an operator new that cannot be replaced.
-#if defined(__has_feature)
-#if __has_feature(thread_sanitizer)
-#define AHA_NO_ALLOCATION_TEST
-#endif
-#endif
+#include "base/test_allocations.h"
 #ifndef AHA_NO_ALLOCATION_TEST
 
 #include <gtest/gtest.h>
 
-#include <atomic>
-#include <cstdlib>
-#include <new>
-
 #include "engine/engine.h"
 #include "engine/fake_model.h"
 #include "engine/recorder.h"
-
-namespace {
-std::atomic<bool> counting{false};
-std::atomic<int64_t> allocations{0};
-}  // namespace
-
-void* operator new(std::size_t bytes) {
-  if (counting.load(std::memory_order_relaxed)) ++allocations;
-  if (void* p = std::malloc(bytes == 0 ? 1 : bytes)) return p;
-  throw std::bad_alloc();
-}
-void* operator new(std::size_t bytes, const std::nothrow_t&) noexcept {
-  if (counting.load(std::memory_order_relaxed)) ++allocations;
-  return std::malloc(bytes == 0 ? 1 : bytes);
-}
-void operator delete(void* p, const std::nothrow_t&) noexcept { std::free(p); }
-void operator delete(void* p) noexcept { std::free(p); }
-void operator delete(void* p, std::size_t) noexcept { std::free(p); }
 
 namespace aha {
 namespace {
@@ -87,17 +59,13 @@ TEST(Allocation, NoneATokenInSteadyState) {
   }
   for (int i = 0; i < 40; ++i) engine->Step();
   const int64_t before = heard.tokens;
-  counting = true;
+  const int64_t allocations = test_allocations;
   for (int i = 0; i < 200; ++i) engine->Step();
-  counting = false;
+  EXPECT_EQ(test_allocations, allocations);
   EXPECT_EQ(heard.tokens - before, 16 * 200);
-  EXPECT_EQ(allocations.load(), 0);
-  {  // The counter counts.
-    counting = true;
-    auto p = std::make_unique<std::vector<int>>(10);
-    counting = false;
-    EXPECT_GT(allocations.load(), 0);
-  }
+  // The counter counts.
+  const auto p = std::make_unique<std::vector<int>>(10);
+  EXPECT_GT(test_allocations, allocations);
 }
 
 }  // namespace
