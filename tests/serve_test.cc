@@ -590,6 +590,51 @@ TEST(Serve, AReceiptGivesTheSameBitsUnderOtherLoadAndThreads) {
   EXPECT_THAT(ReplayOf({{"x", 1}}).err, HasSubstr("no receipt"));
 }
 
+TEST(Serve, EachApiGivesReceipts) {
+  const Served server;
+  const auto same = [&](const Json& receipt, int samples) {
+    ASSERT_TRUE(receipt.is_object());
+    EXPECT_EQ(receipt["samples"].size(), static_cast<size_t>(samples));
+    const Ran ran = ReplayOf(receipt, {"--threads", "1", "--load", "3"});
+    EXPECT_EQ(ran.exit_code, 0) << ran.err;
+    EXPECT_THAT(ran.out, HasSubstr("every bit the same"));
+  };
+  const Json common = {{"receipt", true}, {"temperature", 1.0}, {"max_tokens", 40}};
+  const auto post = [&](const char* path, Json body, bool stream) {
+    body.update(common);
+    if (stream) body["stream"] = true;
+    const HttpAnswer answer = server.Post(path, body);
+    EXPECT_EQ(answer.status, 200) << answer.body;
+    return answer;
+  };
+  const Json completion = {{"prompt", "Use 9, 7 and 8 to make 10"}, {"n", 2}, {"echo", true}};
+  const Json receipt = post("/v1/completions", completion, false).json()["receipt"];
+  same(receipt, 2);
+  same(ReceiptOf(post("/v1/completions", completion, true).body), 2);
+  Json changed = receipt;
+  changed["request"]["seed"] = receipt["request"]["seed"].get<uint64_t>() + 1;
+  EXPECT_EQ(ReplayOf(changed).exit_code, 1);
+  Json many = completion;
+  many["prompt"] = {"a", "b"};
+  many["receipt"] = true;
+  EXPECT_EQ(server.Post("/v1/completions", many).json()["error"]["param"], "receipt");
+
+  const Json question = {{{"role", "user"}, {"content", "Use 9, 7 and 8 to make 10"}}};
+  same(post("/v1/messages", {{"messages", question}}, false).json()["receipt"], 1);
+  same(ReceiptOf(post("/v1/messages", {{"messages", question}}, true).body), 1);
+
+  Json response = post("/v1/responses", {{"input", "Use 9, 7 and 8 to make 10"}}, false).json();
+  same(response["receipt"], 1);
+  // One that goes on from another holds all that was said.
+  response =
+      post("/v1/responses",
+           {{"input", "Use 9, 7 and 6 to make 10"}, {"previous_response_id", response["id"]}},
+           false)
+          .json();
+  same(response["receipt"], 1);
+  EXPECT_EQ(response["receipt"]["request"]["messages"].size(), 3u);
+}
+
 TEST(Serve, AStreamsReceiptHoldsABudgetAndAGrammar) {
   const Served server;
   Json body = Ask("Use 9, 7 and 8 to make 10");

@@ -3,6 +3,7 @@
 #include "server/anthropic_request.h"
 #include "server/anthropic_sink.h"
 #include "server/openai_chat.h"
+#include "server/receipt.h"
 #include "server/request_fields.h"
 
 namespace aha {
@@ -43,6 +44,7 @@ ApiResult<Asked> Read(const HttpRequest& request, ApiContext& context) {
       PrepareChat(out.spec, *context.host, context.CallerOf(request, out.spec.user_id));
   if (!prepared.ok()) return chat->InClientsWords(prepared.error());
   out.prepared = std::move(*prepared);
+  if (auto error = AddReceipt(chat->json, out.spec, context, &out.prepared)) return *error;
   if (out.reply.model.empty()) out.reply.model = out.prepared.generation.model->id;
   return out;
 }

@@ -230,7 +230,8 @@ ApiResult<TranslatedBody> ChatBodyOfAnthropic(const Json& body, bool counting) {
   if (auto error = AddMessages(body, &out)) return *error;
   if (auto error = AddTools(body, &out)) return *error;
   if (auto error = AddFormat(body, &out)) return *error;
-  for (const char* key : {"model", "temperature", "top_p", "top_k", "thinking", "seed"}) {
+  for (const char* key :
+       {"model", "temperature", "top_p", "top_k", "thinking", "seed", "receipt"}) {
     if (const Json* value = f.Find(key)) out.json[key] = *value;
   }
   if (const Json* stop = f.Find("stop_sequences")) out.json["stop"] = *stop;

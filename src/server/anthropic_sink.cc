@@ -138,8 +138,11 @@ void AnthropicSink::OnEnd() {
   const Json stop = {
       {"stop_reason", StopReason()},
       {"stop_sequence", result.stop_string.empty() ? Json(nullptr) : Json(result.stop_string)}};
+  Json receipt = Receipt();
   if (reply_.stream) {
-    Event({{"type", "message_delta"}, {"delta", stop}, {"usage", UsageJson()}});
+    Json last = {{"type", "message_delta"}, {"delta", stop}, {"usage", UsageJson()}};
+    if (!receipt.is_null()) last["receipt"] = std::move(receipt);
+    Event(last);
     Event({{"type", "message_stop"}});
     return exchange_->End();
   }
@@ -147,6 +150,7 @@ void AnthropicSink::OnEnd() {
   message["content"] = std::move(content_);
   message.update(stop);
   message["usage"] = UsageJson();
+  if (!receipt.is_null()) message["receipt"] = std::move(receipt);
   HttpResponse response = JsonResponse(message);
   response.headers.emplace_back("request-id", reply_.request_id);
   exchange_->Send(std::move(response));

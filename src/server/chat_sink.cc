@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "server/random_id.h"
+#include "server/receipt.h"
 
 namespace aha {
 
@@ -45,6 +46,7 @@ ChatSink::ChatSink(const PreparedChat& prepared)
     : model_(prepared.generation.model),
       results_(static_cast<size_t>(prepared.generation.n)),
       prompt_tokens_(static_cast<int64_t>(prepared.generation.prompt.size())),
+      receipt_(prepared.receipt),
       unfinished_(prepared.generation.n) {
   if (!prepared.tools) return;
   parallel_calls_ = prepared.tools->parallel;
@@ -118,6 +120,10 @@ Usage ChatSink::usage() const {
     usage.reasoning_tokens += sample.thought_tokens;
   }
   return usage;
+}
+
+Json ChatSink::Receipt() const {
+  return receipt_.is_null() ? Json(nullptr) : WithSamples(receipt_, results_);
 }
 
 Json ChatSink::LogprobsJson(const std::vector<GeneratedToken>& tokens, bool thought) const {

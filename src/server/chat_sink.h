@@ -53,6 +53,8 @@ class ChatSink : public GenerationSink {
 
   const std::vector<SampleResult>& results() const { return results_; }
   Usage usage() const;
+  // Once the last sample has ended: the answer's receipt, or null when none was asked for.
+  Json Receipt() const;
   const ServedModel& model() const { return *model_; }
   const std::shared_ptr<ServedModel>& shared_model() const { return model_; }
   // {token, bytes, logprob, top_logprobs} of a list of tokens, thoughts or the rest.
@@ -66,6 +68,7 @@ class ChatSink : public GenerationSink {
   std::vector<ToolCallParser> parsers_;  // by sample; empty: there are no tools
   bool parallel_calls_ = true;
   int64_t prompt_tokens_, cached_tokens_ = 0;
+  Json receipt_;  // without the samples
   int32_t unfinished_;
 };
 

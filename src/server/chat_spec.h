@@ -82,6 +82,7 @@ struct ToolSetup {
 struct PreparedChat {
   GenerationSpec generation;
   std::optional<ToolSetup> tools = {};
+  Json receipt = nullptr;  // of receipt.h, without the samples; null when none is asked for
 };
 
 // On a thread that may wait: opens the model, renders and encodes. Errors name the field.

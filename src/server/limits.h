@@ -59,6 +59,8 @@ inline constexpr size_t kPassphraseBytes = 1024;
 // --- memory of what was answered ---
 inline constexpr int kStoredResponses = 1000;  // of /v1/responses, the oldest goes first
 inline constexpr size_t kStoredResponseBytes = 256 << 20;  // of all of them
+inline constexpr size_t kKeptEventBytes =
+    6 << 20;  // of a background one; sent at once to who returns
 inline constexpr int kTurnMemorySeconds = 600;
 
 }  // namespace aha::limits

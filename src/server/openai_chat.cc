@@ -33,12 +33,10 @@ struct ResponseHead {
 class ChatCompletion : public ChatSink {
  public:
   ChatCompletion(const ChatSpec& spec, const OpenAiStyle& style, const PreparedChat& prepared,
-                 Json receipt, ApiContext& context, std::string owner,
-                 std::shared_ptr<Exchange> exchange)
+                 ApiContext& context, std::string owner, std::shared_ptr<Exchange> exchange)
       : ChatSink(prepared),
         spec_(spec),
         style_(style),
-        receipt_(std::move(receipt)),
         context_(context),
         owner_(std::move(owner)),
         exchange_(std::move(exchange)),
@@ -116,10 +114,10 @@ class ChatCompletion : public ChatSink {
         chunk["aha"] = Vote().ToJson();
         Event(chunk);
       }
-      if (!receipt_.is_null()) {
+      if (Json receipt = Receipt(); !receipt.is_null()) {
         Json chunk = head_.ToJson("chat.completion.chunk");
         chunk["choices"] = Json::array();
-        chunk["receipt"] = WithSamples(std::move(receipt_), results());
+        chunk["receipt"] = std::move(receipt);
         Event(chunk);
       }
       if (style_.include_usage) {
@@ -142,7 +140,7 @@ class ChatCompletion : public ChatSink {
       for (size_t i = 0; i < results().size(); ++i) out["choices"].push_back(Choice(i));
     }
     out["usage"] = usage().ToJson();
-    if (!receipt_.is_null()) out["receipt"] = WithSamples(std::move(receipt_), results());
+    if (Json receipt = Receipt(); !receipt.is_null()) out["receipt"] = std::move(receipt);
     exchange_->Send(JsonResponse(out));
   }
 
@@ -201,7 +199,6 @@ class ChatCompletion : public ChatSink {
 
   ChatSpec spec_;
   OpenAiStyle style_;
-  Json receipt_;  // null when none is asked for; without the samples
   ApiContext& context_;
   std::string owner_;
   std::shared_ptr<Exchange> exchange_;
@@ -213,7 +210,6 @@ struct ParsedRequest {
   ChatSpec spec;
   OpenAiStyle style;
   PreparedChat prepared;
-  Json receipt = nullptr;
 };
 
 ApiResult<ParsedRequest> ParseAndPrepare(const HttpRequest& request, ApiContext& context) {
@@ -227,12 +223,7 @@ ApiResult<ParsedRequest> ParseAndPrepare(const HttpRequest& request, ApiContext&
       PrepareChat(out.spec, *context.host, context.CallerOf(request, out.spec.user_id));
   if (!prepared.ok()) return prepared.error();
   out.prepared = std::move(*prepared);
-  if (out.spec.receipt) {
-    Result<Json> receipt =
-        BeginReceipt(*body, out.prepared.generation, context.host->options(), context.version);
-    if (!receipt.ok()) return FromStatus(receipt.status(), "receipt");
-    out.receipt = *std::move(receipt);
-  }
+  if (auto error = AddReceipt(*body, out.spec, context, &out.prepared)) return *error;
   return out;
 }
 
@@ -241,8 +232,7 @@ void HandleChat(ApiContext& context, HttpRequest request, std::shared_ptr<Exchan
                   [&context, owner = request.owner, exchange](ApiResult<ParsedRequest> parsed) {
                     if (!parsed.ok()) return exchange->Send(parsed.error().ToResponse());
                     auto sink = std::make_shared<ChatCompletion>(
-                        parsed->spec, parsed->style, parsed->prepared, std::move(parsed->receipt),
-                        context, owner, exchange);
+                        parsed->spec, parsed->style, parsed->prepared, context, owner, exchange);
                     const Result<uint64_t> id =
                         context.host->Start(std::move(parsed->prepared.generation), sink);
                     if (!id.ok()) return exchange->Send(Overloaded(id.status()).ToResponse());

@@ -1,10 +1,12 @@
 #include "server/openai_completions.h"
 
 #include <algorithm>
+#include <iterator>
 
 #include "server/chat_sink.h"
 #include "server/limits.h"
 #include "server/random_id.h"
+#include "server/receipt.h"
 #include "server/request_fields.h"
 #include "server/unix_time.h"
 #include "tokenizer/utf8.h"
@@ -70,6 +72,7 @@ struct PreparedPrompt {
 struct Prepared {
   CompletionSpec spec;
   std::vector<PreparedPrompt> prompts;
+  Json receipt = nullptr;  // without the samples; null when none is asked for
 };
 
 int64_t Characters(std::string_view text) {
@@ -118,6 +121,9 @@ ApiResult<PreparedPrompt> PrepareOne(const CompletionSpec& spec, size_t index,
     return error;
   }
   g.max_tokens = std::min(spec.max_tokens, room);
+  // Each its own: without a seed, equal prompts get different answers.
+  g.sampling = spec.sampling.Resolve(text.defaults);
+  if (auto error = CheckLogitBias(g.sampling, *model)) return *error;
   g.n = spec.n;
   g.stop = spec.stop;
   g.stop_ids = text.stop_ids;
@@ -156,13 +162,16 @@ ApiResult<Prepared> Prepare(const HttpRequest& request, ApiContext& context) {
     ApiResult<PreparedPrompt> one = PrepareOne(out.spec, i, *model);
     if (!one.ok()) return one.error();
     GenerationSpec& g = one->generation;
-    // Each its own: without a seed, equal prompts get different answers.
-    g.sampling = out.spec.sampling.Resolve((*model)->text->defaults);
-    if (auto error = CheckLogitBias(g.sampling, **model)) return *error;
     g.owner = g.cache_salt = owner;
     out.prompts.push_back(std::move(*one));
   }
   if (auto error = CheckLogprobs(out)) return *error;
+  if (out.spec.receipt) {
+    Result<Json> receipt = BeginReceipt(*body, out.prompts.front().generation,
+                                        context.host->options(), context.version);
+    if (!receipt.ok()) return FromStatus(receipt.status(), "receipt");
+    out.receipt = *std::move(receipt);
+  }
   return out;
 }
 
@@ -172,6 +181,7 @@ class CompletionBatch : public std::enable_shared_from_this<CompletionBatch> {
   CompletionBatch(Prepared prepared, ApiContext& context, std::shared_ptr<Exchange> exchange)
       : spec_(std::move(prepared.spec)),
         model_(prepared.prompts.front().generation.model),
+        receipt_(std::move(prepared.receipt)),
         context_(context),
         exchange_(std::move(exchange)) {
     const LegacyLogprobs none(model_->text->tokenizer);
@@ -197,7 +207,8 @@ class CompletionBatch : public std::enable_shared_from_this<CompletionBatch> {
     std::string text;
     LegacyLogprobs scores;
     FinishReason reason = FinishReason::kNone;
-    bool begun = false;  // the prompt, of an echo, is in `text` and `scores`
+    std::vector<GeneratedToken> tokens = {};  // for the receipt
+    bool begun = false;                       // the prompt, of an echo, is in `text` and `scores`
   };
   struct PromptState {
     PreparedPrompt prepared;
@@ -258,6 +269,7 @@ class CompletionBatch : public std::enable_shared_from_this<CompletionBatch> {
         Sample& sample = Begun(prompt, i);
         sample.text += event.answer;
         usage_.completion_tokens += static_cast<int64_t>(event.tokens.size());
+        if (spec_.receipt) std::ranges::copy(event.tokens, std::back_inserter(sample.tokens));
         if (spec_.logprobs >= 0) {
           for (const GeneratedToken& token : event.tokens) {
             const bool shown = !model_->text->tokenizer.IsSpecial(token.id);
@@ -345,8 +357,22 @@ class CompletionBatch : public std::enable_shared_from_this<CompletionBatch> {
     exchange_->Write("data: " + DumpJson(chunk) + "\n\n");
   }
 
+  Json Receipt() {
+    std::vector<SampleResult> results;
+    for (Sample& sample : prompts_.front().samples) {
+      results.push_back({.tokens = std::move(sample.tokens), .reason = sample.reason});
+    }
+    return WithSamples(receipt_, results);
+  }
+
   void End() {
     if (spec_.style.stream) {
+      if (spec_.receipt) {
+        Json chunk = Head();
+        chunk["choices"] = Json::array();
+        chunk["receipt"] = Receipt();
+        exchange_->Write("data: " + DumpJson(chunk) + "\n\n");
+      }
       if (spec_.style.include_usage) {
         Json last = Head();
         last["choices"] = Json::array();
@@ -368,11 +394,13 @@ class CompletionBatch : public std::enable_shared_from_this<CompletionBatch> {
       }
     }
     out["usage"] = usage_.ToJson();
+    if (spec_.receipt) out["receipt"] = Receipt();
     exchange_->Send(JsonResponse(out));
   }
 
   CompletionSpec spec_;
   std::shared_ptr<ServedModel> model_;
+  Json receipt_;  // without the samples
   ApiContext& context_;
   std::shared_ptr<Exchange> exchange_;
   std::string id_ = RandomId("cmpl-");
@@ -441,6 +469,7 @@ ApiResult<CompletionSpec> ParseCompletion(const Json& body) {
   f.Read("max_tokens", &spec.max_tokens, 0, limits::kMaxTokens);
   f.ReadStrings("stop", &spec.stop, limits::kStopStrings, limits::kStopStringBytes);
   f.Read("echo", &spec.echo);
+  f.Read("receipt", &spec.receipt);
   f.Read("add_special_tokens", &spec.add_special_tokens);
   // Old clients send a number, some `true`.
   if (const Json* logprobs = f.Find("logprobs"); logprobs != nullptr && logprobs->is_boolean()) {
@@ -463,10 +492,21 @@ ApiResult<CompletionSpec> ParseCompletion(const Json& body) {
     return BadField("best_of", "best_of is {}, and n {}: all samples that are made are given",
                     best_of, spec.n);
   }
+  if (spec.receipt && spec.prompts.size() > 1) {
+    return BadField("receipt", "receipt is of one answer: prompt holds {}", spec.prompts.size());
+  }
   if (spec.max_tokens == 0 && !spec.echo) {
     return BadField("max_tokens", "max_tokens is 0: without echo nothing would come");
   }
   return spec;
+}
+
+ApiResult<GenerationSpec> PrepareCompletion(const CompletionSpec& spec, ModelHost& host) {
+  Result<std::shared_ptr<ServedModel>> model = host.Acquire(spec.model);
+  if (!model.ok()) return ModelError(model.status());
+  ApiResult<PreparedPrompt> prepared = PrepareOne(spec, 0, *model);
+  if (!prepared.ok()) return prepared.error();
+  return std::move(prepared->generation);
 }
 
 void AddOpenAiCompletions(Router& router, ApiContext& context) {

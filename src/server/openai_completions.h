@@ -24,6 +24,7 @@ struct CompletionSpec {
   std::vector<std::string> stop;
   int32_t logprobs = -1;  // most likely ones of each token; -1: none are given
   bool echo = false;
+  bool receipt = false;
   bool add_special_tokens = true;  // to prompts of text: what the tokenizer's file wants (BOS)
   std::string user_id;
   OpenAiStyle style;
@@ -31,6 +32,9 @@ struct CompletionSpec {
 
 // The request's fields; unknown ones are let be. Errors name the field.
 ApiResult<CompletionSpec> ParseCompletion(const Json& body);
+
+// What is made of its first prompt. On a thread that may wait. Errors name the field.
+ApiResult<GenerationSpec> PrepareCompletion(const CompletionSpec& spec, ModelHost& host);
 
 // The legacy arrays, token by token. A prompt's first token has no log-probability.
 class LegacyLogprobs {

@@ -6,7 +6,9 @@
 #include "server/limits.h"
 #include "server/openai_chat.h"
 #include "server/random_id.h"
+#include "server/receipt.h"
 #include "server/request_fields.h"
+#include "server/request_query.h"
 #include "server/response_input.h"
 #include "server/responses_request.h"
 #include "server/responses_sink.h"
@@ -133,6 +135,7 @@ ApiResult<Asked> Read(const HttpRequest& request, ApiContext& context, const Res
       PrepareChat(out.spec, *context.host, context.CallerOf(request, out.spec.user_id));
   if (!prepared.ok()) return chat->InClientsWords(prepared.error());
   out.prepared = std::move(*prepared);
+  if (auto error = AddReceipt(chat->json, out.spec, context, &out.prepared)) return *error;
   out.reply.input = InputItems((*body)["input"]);
   out.reply.object = ObjectOf(*body, out.reply.id, out.prepared.generation);
   return out;
@@ -157,6 +160,28 @@ HttpResponse Unknown(const std::string& id) {
   return NotFoundError(fmt::format("there is no response '{}'", id.substr(0, 80)),
                        "response_not_found")
       .ToResponse();
+}
+
+// As it stands now, or (stream=true) its events after number `starting_after` and those to come.
+void HandleGet(const ResponseStore& store, const HttpRequest& request, const std::string& id,
+               const std::shared_ptr<Exchange>& exchange) {
+  const std::shared_ptr<const StoredResponse> found = store.Find(request.owner, id);
+  if (found == nullptr) return exchange->Send(Unknown(id));
+  bool stream = false;
+  double after = -1;
+  auto error = ReadQuery(request, "stream", &stream);
+  if (!error) error = ReadQuery(request, "starting_after", -1, 1e15, &after);
+  if (!error && !stream && after >= 0) {
+    error = BadField("starting_after", "starting_after is of a stream: send stream=true with it");
+  }
+  if (!error && stream && (found->events == nullptr || !found->events->kept())) {
+    error = BadField("stream", "the events of response '{}' are not kept: {}", id.substr(0, 80),
+                     found->events == nullptr ? "it was not made with background: true"
+                                              : "they were too many; ask without stream");
+  }
+  if (error) return exchange->Send(error->ToResponse());
+  if (!stream) return exchange->Send(JsonResponse(found->response));
+  found->events->Follow(exchange, static_cast<int64_t>(after));
 }
 
 void HandleCancel(ApiContext& context, const ResponseStore& store, const HttpRequest& request,
@@ -187,8 +212,7 @@ void AddOpenAiResponses(Router& router, ApiContext& context, ResponseStore& stor
   AddV1(router, "GET", "/responses/*",
         [&store](const HttpRequest& request, std::vector<std::string> parts,
                  std::shared_ptr<Exchange> exchange) {
-          const auto found = store.Find(request.owner, parts[0]);
-          exchange->Send(found != nullptr ? JsonResponse(found->response) : Unknown(parts[0]));
+          HandleGet(store, request, parts[0], exchange);
         });
   AddV1(router, "GET", "/responses/*/input_items",
         [&store](const HttpRequest& request, std::vector<std::string> parts,

@@ -70,6 +70,16 @@ Result<Json> BeginReceipt(const Json& body, const GenerationSpec& generation,
               {"request", std::move(request)}};
 }
 
+std::optional<ApiError> AddReceipt(const Json& body, const ChatSpec& spec,
+                                   const ApiContext& context, PreparedChat* prepared) {
+  if (!spec.receipt) return std::nullopt;
+  Result<Json> receipt =
+      BeginReceipt(body, prepared->generation, context.host->options(), context.version);
+  if (!receipt.ok()) return FromStatus(receipt.status(), "receipt");
+  prepared->receipt = *std::move(receipt);
+  return std::nullopt;
+}
+
 Json WithSamples(Json receipt, const std::vector<SampleResult>& samples) {
   Json& list = receipt["samples"] = Json::array();
   for (const SampleResult& sample : samples) {

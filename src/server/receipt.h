@@ -2,8 +2,9 @@
 //
 //   {"aha_receipt": 1, "program", "model": {"id", "sha256"}, "numerics", "kv_cache", "code_path",
 //    "template_sha256", "prompt_sha256",
-//    "request": {...},        the request's body, with the seed and all that was left open filled
-//    in "samples": [{"tokens": [id, ...], "finish_reason", "end_thought_at"?, "sha256"}]}
+//    "request": {...},        as OpenAI's chat or completions would have it, with the seed and all
+//                             that was left open filled in
+//    "samples": [{"tokens": [id, ...], "finish_reason", "end_thought_at"?, "sha256"}]}
 //
 // A sample's sha256 is over its ids and the bits of their log-probabilities, all as little-endian
 // 32-bit words. `end_thought_at`: after so many tokens somebody asked for the thought's end.
@@ -14,6 +15,7 @@
 #include <string>
 #include <vector>
 
+#include "server/api_context.h"
 #include "server/chat_sink.h"
 #include "server/model_host.h"
 
@@ -23,6 +25,10 @@ namespace aha {
 // files when it is the first receipt of that model. Errors: they cannot be read any more.
 Result<Json> BeginReceipt(const Json& body, const GenerationSpec& generation,
                           const ModelHostOptions& options, const std::string& version);
+
+// Gives a chat that asks for a receipt its beginning. `body`: the chat request, OpenAI's.
+std::optional<ApiError> AddReceipt(const Json& body, const ChatSpec& spec,
+                                   const ApiContext& context, PreparedChat* prepared);
 
 Json WithSamples(Json receipt, const std::vector<SampleResult>& samples);
 

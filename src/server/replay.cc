@@ -5,6 +5,7 @@
 
 #include "library/sha256.h"
 #include "server/openai_chat.h"
+#include "server/openai_completions.h"
 #include "server/receipt.h"
 #include "server/request_fields.h"
 
@@ -158,12 +159,24 @@ void StartLoad(int count, const GenerationSpec& like, ModelHost& host) {
   }
 }
 
+// The request is a completion's, or a chat's.
+ApiResult<PreparedChat> PrepareAgain(const Json& request, ModelHost& host) {
+  if (request.contains("prompt")) {
+    ApiResult<CompletionSpec> spec = ParseCompletion(request);
+    if (!spec.ok()) return spec.error();
+    ApiResult<GenerationSpec> generation = PrepareCompletion(*spec, host);
+    if (!generation.ok()) return generation.error();
+    return PreparedChat{.generation = std::move(*generation)};
+  }
+  ApiResult<ChatSpec> spec = ParseOpenAiChat(request);
+  if (!spec.ok()) return spec.error();
+  return PrepareChat(*spec, host, {});
+}
+
 }  // namespace
 
 Result<ReplayReport> Replay(const Json& receipt, const ReplayOptions& options) {
   AHA_ASSIGN_OR_RETURN(const Fields was, Read(receipt));
-  ApiResult<ChatSpec> spec = ParseOpenAiChat(was.request);
-  if (!spec.ok()) return InvalidArgument("request: {}", spec.error().message);
   Loop loop;
   ModelHostOptions host_options;
   host_options.default_model = options.model.empty() ? was.id : options.model;
@@ -176,8 +189,8 @@ Result<ReplayReport> Replay(const Json& receipt, const ReplayOptions& options) {
   }
   host_options.cache_dtype = was.kv_cache == "f16" ? DType::kF16 : DType::kF32;
   ModelHost host(host_options, [&](std::function<void()> work) { loop.Post(std::move(work)); });
-  ApiResult<PreparedChat> prepared = PrepareChat(*spec, host, {});
-  if (!prepared.ok()) return InvalidArgument("{}", prepared.error().message);
+  ApiResult<PreparedChat> prepared = PrepareAgain(was.request, host);
+  if (!prepared.ok()) return InvalidArgument("request: {}", prepared.error().message);
   GenerationSpec& g = prepared->generation;
   AHA_ASSIGN_OR_RETURN(const std::string hash, g.model->Sha256());
   if (hash != was.model_hash) {

@@ -20,4 +20,15 @@ std::optional<ApiError> ReadQuery(const HttpRequest& request, const char* key, d
   return std::nullopt;
 }
 
+std::optional<ApiError> ReadQuery(const HttpRequest& request, const char* key, bool* out) {
+  const auto found = request.query.find(key);
+  if (found == request.query.end()) return std::nullopt;
+  if (found->second != "true" && found->second != "false") {
+    return BadField(key, "{} is '{}': true or false are possible", key,
+                    found->second.substr(0, 60));
+  }
+  *out = found->second == "true";
+  return std::nullopt;
+}
+
 }  // namespace aha

@@ -13,6 +13,9 @@ namespace aha {
 std::optional<ApiError> ReadQuery(const HttpRequest& request, const char* key, double low,
                                   double high, double* out);
 
+// "true" or "false".
+std::optional<ApiError> ReadQuery(const HttpRequest& request, const char* key, bool* out);
+
 }  // namespace aha
 
 #endif  // AHA_SERVER_REQUEST_QUERY_H_

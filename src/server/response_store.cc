@@ -18,7 +18,8 @@ size_t SizeOf(const Json& json) {
 }
 
 size_t SizeOf(const StoredResponse& stored) {
-  return SizeOf(stored.response) + SizeOf(stored.messages) + SizeOf(stored.input);
+  return SizeOf(stored.response) + SizeOf(stored.messages) + SizeOf(stored.input) +
+         (stored.events == nullptr ? 0 : stored.events->bytes());
 }
 
 }  // namespace

@@ -12,6 +12,7 @@
 #include "base/json.h"
 #include "base/mutex.h"
 #include "server/limits.h"
+#include "server/response_events.h"
 
 namespace aha {
 
@@ -19,7 +20,8 @@ struct StoredResponse {
   std::string owner;
   Json response;  // as it was sent, or as it stands while it is made
   Json messages;  // the conversation with the answer, without instructions; OpenAI's chat form
-  Json input = Json::array();  // items of the request, see response_input.h
+  Json input = Json::array();                        // items of the request, see response_input.h
+  std::shared_ptr<ResponseEvents> events = nullptr;  // of one in the background; the loop only
 
   bool in_progress() const { return response["status"] == "in_progress"; }
 };

@@ -207,7 +207,7 @@ ApiResult<TranslatedBody> ChatBodyOfResponses(const Json& body, const Json& befo
   if (auto error = AddTools(body, &out)) return *error;
   if (auto error = AddNested(body, &out)) return *error;
   for (const char* key : {"model", "temperature", "top_p", "parallel_tool_calls", "user", "seed",
-                          "chat_template_kwargs"}) {
+                          "receipt", "chat_template_kwargs"}) {
     if (const Json* value = f.Find(key)) out.json[key] = *value;
   }
   if (const Json* most = f.Find("max_output_tokens")) out.json["max_tokens"] = *most;

@@ -51,26 +51,20 @@ ResponsesSink::ResponsesSink(ResponseReply reply, ChatSpec spec, const PreparedC
       context_(context),
       store_(store),
       exchange_(std::move(exchange)),
-      cache_salt_(prepared.generation.cache_salt) {}
+      cache_salt_(prepared.generation.cache_salt),
+      events_(std::make_shared<ResponseEvents>(/*keep=*/reply_.background)) {}
 
 void ResponsesSink::Started(uint64_t generation) {
   context_.live.Add(reply_.id, reply_.owner, generation);
+  if (reply_.stream) events_->Follow(exchange_, /*after=*/-1);
   if (!reply_.background) {
     exchange_->OnGone([this, host = context_.host, generation] {
       context_.live.Remove(reply_.id);
       host->Cancel(generation);
     });
   }
-  if (reply_.store) {
-    store_.Add(reply_.id,
-               {reply_.owner, Whole("in_progress"), reply_.input_messages, reply_.input});
-  }
-  if (!reply_.stream) {
-    if (reply_.background) exchange_->Send(JsonResponse(Whole("in_progress")));
-    return;
-  }
-  exchange_->Begin(
-      {.content_type = "text/event-stream", .headers = {{"Cache-Control", "no-cache"}}});
+  if (reply_.store) store_.Add(reply_.id, Kept(Whole("in_progress"), reply_.input_messages));
+  if (reply_.background && !reply_.stream) exchange_->Send(JsonResponse(Whole("in_progress")));
   Event("response.created", {{"response", Whole("in_progress")}});
   Event("response.in_progress", {{"response", Whole("in_progress")}});
 }
@@ -165,20 +159,29 @@ void ResponsesSink::OnEnd() {
   } else {
     WarmAfter(context_, spec_, result, shared_model(), cache_salt_);
   }
+  if (Json receipt = Receipt(); !receipt.is_null()) response["receipt"] = std::move(receipt);
   if (result.reason == FinishReason::kLength) {
     response["incomplete_details"] = {{"reason", "max_output_tokens"}};
   }
-  if (reply_.store) store_.Replace(reply_.id, {reply_.owner, response, Messages(), reply_.input});
-  if (!reply_.stream) {
-    if (reply_.background) return;  // it was answered when it began
-    return exchange_->Send(failed ? error.ToResponse() : JsonResponse(response));
+  if (!reply_.stream && !reply_.background) {
+    exchange_->Send(failed ? error.ToResponse() : JsonResponse(response));
   }
   // One that was cancelled is told of as cut off: clients know no event of its own for it.
   Event(whole    ? "response.completed"
         : failed ? "response.failed"
                  : "response.incomplete",
-        {{"response", std::move(response)}});
-  exchange_->End();
+        {{"response", response}});
+  events_->End();
+  // Once its events are all there, for they count in the store.
+  if (reply_.store) store_.Replace(reply_.id, Kept(std::move(response), Messages()));
+}
+
+StoredResponse ResponsesSink::Kept(Json response, Json messages) const {
+  return {.owner = reply_.owner,
+          .response = std::move(response),
+          .messages = std::move(messages),
+          .input = reply_.input,
+          .events = reply_.background ? events_ : nullptr};
 }
 
 Json ResponsesSink::Messages() const {
@@ -211,12 +214,7 @@ Json ResponsesSink::UsageJson() const {
           {"total_tokens", u.prompt_tokens + u.completion_tokens}};
 }
 
-void ResponsesSink::Event(const char* type, Json fields) {
-  if (!reply_.stream) return;
-  fields["type"] = type;
-  fields["sequence_number"] = sequence_++;
-  exchange_->Write(fmt::format("event: {}\ndata: {}\n\n", type, DumpJson(fields)));
-}
+void ResponsesSink::Event(const char* type, Json fields) { events_->Add(type, std::move(fields)); }
 
 // Of the last item.
 void ResponsesSink::ItemEvent(const char* type, Json fields) {

@@ -9,6 +9,7 @@
 
 #include "server/api_context.h"
 #include "server/chat_sink.h"
+#include "server/response_events.h"
 #include "server/response_store.h"
 
 namespace aha {
@@ -57,6 +58,7 @@ class ResponsesSink : public ChatSink {
   Json Whole(const char* status) const;
   Json UsageJson() const;
   Json Messages() const;
+  StoredResponse Kept(Json response, Json messages) const;  // what the store has of it
   void Event(const char* type, Json fields);
   void ItemEvent(const char* type, Json fields);
   void PartEvent(const char* type, Json fields);
@@ -69,7 +71,7 @@ class ResponsesSink : public ChatSink {
   uint64_t cache_salt_;
   std::vector<ResponseItem> items_;     // the last may be open
   std::vector<GeneratedToken> untold_;  // tokens of the answer whose text has not been told yet
-  int64_t sequence_ = 0;
+  std::shared_ptr<ResponseEvents> events_;
 };
 
 }  // namespace aha

@@ -152,6 +152,15 @@ TEST_F(ResponsesSinkTest, OneInTheBackgroundIsAnsweredAtOnceAndFoundLater) {
   ASSERT_NE(stored, nullptr);
   EXPECT_EQ(stored->response["status"], "completed");
   EXPECT_EQ(stored->response["output"].size(), 5u);
+
+  // Its events can still be had, those of a stream.
+  const auto heard = std::make_shared<EventClient>();
+  ASSERT_NE(stored->events, nullptr);
+  stored->events->Follow(heard, -1);
+  EXPECT_TRUE(heard->ended);
+  EXPECT_EQ(heard->Types(), Hear(AnswerWithCalls(), /*stream=*/true)->Types());
+  EXPECT_EQ(heard->events.back()["response"], stored->response);
+  EXPECT_EQ(store_.Find("o", "resp_1")->events, nullptr) << "of one that is not in the background";
 }
 
 TEST_F(ResponsesSinkTest, SaysHowItEnded) {

@@ -25,11 +25,14 @@ struct EventClient : Exchange {
   void Begin(HttpResponse head) override { sent = std::move(head); }
   void Write(std::string bytes) override {
     ASSERT_FALSE(ended) << bytes;
-    const size_t line = bytes.find('\n');
-    ASSERT_TRUE(bytes.starts_with("event: ") && bytes.ends_with("\n\n")) << bytes;
-    ASSERT_EQ(bytes.substr(line + 1, 6), "data: ") << bytes;
-    events.push_back(ParseJson(bytes.substr(line + 7, bytes.size() - line - 9)).value());
-    EXPECT_EQ(bytes.substr(7, line - 7), events.back()["type"]);
+    ASSERT_TRUE(bytes.ends_with("\n\n")) << bytes;
+    for (size_t end; (end = bytes.find("\n\n")) != std::string::npos; bytes.erase(0, end + 2)) {
+      const size_t line = bytes.find('\n');
+      ASSERT_TRUE(bytes.starts_with("event: ")) << bytes;
+      ASSERT_EQ(bytes.substr(line + 1, 6), "data: ") << bytes;
+      events.push_back(ParseJson(bytes.substr(line + 7, end - line - 7)).value());
+      EXPECT_EQ(bytes.substr(7, line - 7), events.back()["type"]);
+    }
   }
   void End() override {
     EXPECT_FALSE(ended);

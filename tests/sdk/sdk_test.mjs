@@ -274,6 +274,27 @@ const tests = {
     await assert.rejects(openai.responses.create({model, input: 'x', background: true, store: false}), OpenAI.BadRequestError);
   },
 
+  async responsesBrokenOffArePickedUp() {
+    const request = {model, input: messages[0].content, temperature: 0, background: true, stream: true};
+    let id, last;
+    const heard = [];
+    const keep = event => (heard.push(event), (last = event.sequence_number));
+    for await (const event of await openai.responses.create(request)) {
+      id ??= event.response.id;
+      if (keep(event) === 8) break;
+    }
+    for await (const event of await openai.responses.retrieve(id, {stream: true, starting_after: last})) {
+      if (keep(event) === 11) break;
+    }
+    for await (const event of await openai.responses.retrieve(id, {stream: true, starting_after: last})) keep(event);
+    assert.deepEqual(heard.map(event => event.sequence_number), heard.map((_, i) => i));
+    assert.equal(heard.at(-1).type, 'response.completed');
+    const said = heard.filter(event => event.type === 'response.output_text.delta').map(event => event.delta).join('');
+    assert.equal(said, (await openai.responses.create({...request, background: false, stream: false})).output_text);
+    const plain = await openai.responses.create({model, input: messages[0].content, max_output_tokens: 1});
+    await assert.rejects(openai.responses.retrieve(plain.id, {stream: true}), OpenAI.BadRequestError);
+    await assert.rejects(openai.responses.retrieve(id, {starting_after: 3}), OpenAI.BadRequestError);
+  },
   async responsesReferToItems() {
     const first = await openai.responses.create({model, input: messages[0].content, temperature: 0});
     const ask = items => openai.responses.create({model, temperature: 0, store: false, input: [...messages, ...items, {role: 'user', content: 'Use 9, 7 and 6 to make 10'}]});
