@@ -29,6 +29,7 @@ Status RunVerify(const VerifyFlags& flags) {
                                              .say = {}}));
   fmt::print("files: as the run wrote them\n");
   for (const std::string& parent : r.parents) fmt::print("parent: {}\n", parent);
+  for (const std::string& input : r.inputs) fmt::print("input: {}\n", input);
   if (!r.replayed) {
     fmt::print("replay: not done; {}\n", r.why_not);
     return OkStatus();

@@ -8,6 +8,18 @@ namespace aha {
 
 namespace fs = std::filesystem;
 
+namespace {
+
+Result<Json> HashOf(const ModelFiles& files) {
+  Json hashes;
+  for (const fs::path& file : files.tensor_files()) {
+    AHA_ASSIGN_OR_RETURN(hashes[file.filename().string()], Sha256OfFile(file));
+  }
+  return hashes;
+}
+
+}  // namespace
+
 Result<BaseModel> OpenBase(const ModelRecipe& recipe) {
   BaseModel base;
   AHA_ASSIGN_OR_RETURN(const fs::path path, ResolveModel(recipe.base));
@@ -20,11 +32,15 @@ Result<BaseModel> OpenBase(const ModelRecipe& recipe) {
   base.path = fs::canonical(path, error);
   if (error) return IoError("{}: {}", path.string(), error.message());
   AHA_ASSIGN_OR_RETURN(ModelFiles files, ModelFiles::Open(base.path));
-  for (const fs::path& file : files.tensor_files()) {
-    AHA_ASSIGN_OR_RETURN(base.sha256[file.filename().string()], Sha256OfFile(file));
-  }
+  AHA_ASSIGN_OR_RETURN(base.sha256, HashOf(files));
   base.files = std::make_unique<ModelFiles>(std::move(files));
   return base;
+}
+
+Result<Json> HashOfModel(const std::string& name) {
+  AHA_ASSIGN_OR_RETURN(const fs::path path, ResolveModel(name));
+  AHA_ASSIGN_OR_RETURN(const ModelFiles files, ModelFiles::Open(path));
+  return HashOf(files);
 }
 
 Result<ModelFiles> ModelToTrain(const BaseModel& base, const ModelRecipe& recipe, uint64_t seed) {

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <memory>
+#include <string>
 
 #include "train/recipe.h"
 #include "weights/model_files.h"
@@ -19,6 +20,9 @@ struct BaseModel {
 
 // Error: no such model, or an adapter's folder.
 Result<BaseModel> OpenBase(const ModelRecipe& recipe);
+
+// The sha256 of each file with tensors, by its name. `name`: as ResolveModel takes it.
+Result<Json> HashOfModel(const std::string& name);
 
 // What is trained: all of the base, copied as float32, or new low-rank adapters over it as it is
 // stored (it must outlive them).

@@ -66,6 +66,8 @@ TEST_F(DistillTest, TheStudentLearnsWhatTheTeacherGotRight) {
     const Problem p{.id = "", .prompt = prompt, .answer = ones % 2 != 0 ? "1" : "0"};
     EXPECT_EQ((*env)->Grade(p, text)->correct, 1) << prompt << text;
   }
+  const Json provenance = ParseJson(Text("whole/final/provenance.json")).value();
+  EXPECT_TRUE(provenance["inputs"].contains(teacher.string() + ": model.safetensors"));
   const std::vector<Json> metrics = ReadLines(root_ / "whole/metrics.jsonl").value();
   EXPECT_LT(metrics.back()["loss"].get<double>(), metrics.front()["loss"].get<double>());
 

@@ -7,6 +7,7 @@
 #include "library/sha256.h"
 #include "model/initialize.h"
 #include "train/evaluate.h"
+#include "train/run_inputs.h"
 #include "weights/gguf_writer.h"
 
 namespace aha {
@@ -81,6 +82,7 @@ Status Run::MakeParts() {
       AHA_RETURN_IF_ERROR(CheckDistill(parts_, *d).Within("[" + stage.name + "]"));
     }
   }
+  AHA_ASSIGN_OR_RETURN(inputs_, HashInputs(recipe_));
   return ParseSplit(recipe_.eval.split).status();
 }
 
@@ -146,6 +148,10 @@ Status Run::Resume() {
           parts_.base.path.string(), last.string(), DumpJson(parts_.base.sha256),
           DumpJson((*read)["base_sha256"]));
     }
+    // A run from before inputs were told of has none.
+    const std::vector<std::string> changed =
+        ChangedInputs(read->value("inputs", Json::object()), inputs_);
+    if (!changed.empty()) return InvalidArgument("{}: {}", last.string(), changed.front());
     const auto get = [&](const char* key, int64_t* value) -> Status {
       AHA_ASSIGN_OR_RETURN(*value, GetInt(*read, key));
       return OkStatus();
@@ -183,7 +189,8 @@ Json Run::StateJson() const {
                {"metrics_bytes", metrics_.bytes()},
                {"samples_bytes", parts_.samples.bytes()},
                {"best", state_.best},
-               {"best_checkpoint", state_.best_checkpoint}};
+               {"best_checkpoint", state_.best_checkpoint},
+               {"inputs", inputs_}};
   if (parts_.base.files != nullptr) json["base_sha256"] = parts_.base.sha256;
   return json;
 }
@@ -197,7 +204,8 @@ Json Run::Provenance() const {
                {"stage", state_.stage},
                {"step", state_.step},
                {"total_step", state_.total_step},
-               {"parent", last_checkpoint_}};
+               {"parent", last_checkpoint_},
+               {"inputs", inputs_}};
   if (!last_checkpoint_.empty()) {
     const auto parent = Sha256OfFile(options_.out / "checkpoints" / last_checkpoint_ /
                                      WeightsFile(parts_.learner->files()));

@@ -137,6 +137,7 @@ class Run {
 
   Recipe recipe_;
   RunOptions options_;
+  Json inputs_;  // see run_inputs.h
   RunParts parts_;
   RunLock lock_;  // of the folder
   LineFile metrics_;

@@ -120,6 +120,11 @@ TEST_F(SupervisedTest, AResumedRunLearnsTheSameVocabularyAndSeesThatItsDataChang
 
   Write("sums.jsonl", {R"({"text": "other words than those it was begun with"})"});
   Has(ErrorOf(tree, Options("stopped", true)), last + ": its tokenizer is not the one");
+  // The same words in another order make the same vocabulary.
+  std::vector<std::string> turned = Sums(100);
+  std::swap(turned.front(), turned.back());
+  Write("sums.jsonl", turned);
+  Has(ErrorOf(tree, Options("stopped", true)), "sums.jsonl is another file: its sha256 is ");
   Write("sums.jsonl", Sums(100));
   EXPECT_EQ(Go(Read(tree), Options("stopped", true)).weights_sha256, whole.weights_sha256);
   EXPECT_EQ(Metrics("stopped"), Metrics("whole"));

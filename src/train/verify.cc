@@ -6,6 +6,7 @@
 
 #include "base/files.h"
 #include "library/sha256.h"
+#include "train/run_inputs.h"
 
 namespace aha {
 
@@ -120,6 +121,21 @@ std::vector<std::string> Parents(const Subject& s) {
   }
 }
 
+// The files that the run reads, against what they were.
+std::vector<std::string> Inputs(const Subject& s) {
+  const Json was = s.provenance.value("inputs", Json::object());
+  if (was.empty()) return {};
+  const Result<Json> now = HashInputs(s.recipe);
+  if (!now.ok()) return {now.status().message()};
+  std::vector<std::string> out = ChangedInputs(was, *now);
+  for (const auto& [path, hash] : was.items()) {
+    const Json* same = FindKey(*now, path.c_str());
+    if (same == nullptr || *same != hash) continue;
+    out.push_back(fmt::format("{} ({}): there, the same", path, hash.get<std::string>()));
+  }
+  return out;
+}
+
 // The latest checkpoint of the run before `step`; empty: none.
 fs::path CheckpointBefore(const Subject& s) {
   fs::path best;
@@ -199,6 +215,7 @@ Result<VerifyReport> Verify(const fs::path& folder, const VerifyOptions& options
   AHA_RETURN_IF_ERROR(CheckWeights(subject));
   VerifyReport report;
   report.parents = Parents(subject);
+  report.inputs = Inputs(subject);
   if (!options.replay) {
     report.why_not = "it was not asked for";
     return report;

@@ -25,6 +25,7 @@ struct VerifyOptions {
 
 struct VerifyReport {
   std::vector<std::string> parents;  // a sentence each, nearest first
+  std::vector<std::string> inputs;   // the same of each file that the run reads
   bool replayed = false;             // false: nothing was there to do it with (`why_not`)
   std::string why_not;
   int64_t from = 0, to = 0;      // steps done anew: (from, to]
