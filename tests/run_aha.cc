@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <spawn.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -24,19 +25,21 @@ std::string Slurp(const std::string& path) {
   return text.str();
 }
 
-int Wait(pid_t pid, int seconds) {
+void Wait(pid_t pid, int seconds, Ran* ran) {
   const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(seconds);
   int status = 0;
-  while (::waitpid(pid, &status, WNOHANG) == 0) {
+  rusage usage = {};
+  while (::wait4(pid, &status, WNOHANG, &usage) == 0) {
     if (std::chrono::steady_clock::now() > end) {
       ADD_FAILURE() << "aha did not end in " << seconds << " s";
       ::kill(pid, SIGKILL);
-      ::waitpid(pid, &status, 0);
+      ::wait4(pid, &status, 0, &usage);
       break;
     }
     std::this_thread::sleep_for(std::chrono::milliseconds(2));
   }
-  return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+  ran->exit_code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+  ran->peak_bytes = 1024.0 * static_cast<double>(usage.ru_maxrss);
 }
 
 }  // namespace
@@ -75,7 +78,7 @@ Ran RunAha(const std::vector<std::string>& arguments, const std::string& input,
   posix_spawn_file_actions_destroy(&files);
   Ran ran;
   EXPECT_EQ(error, 0) << "cannot start " << AHA_BINARY;
-  if (error == 0) ran.exit_code = Wait(pid, seconds);
+  if (error == 0) Wait(pid, seconds, &ran);
   ran.out = Slurp(base + ".out");
   ran.err = Slurp(base + ".err");
   for (const char* end : {".in", ".out", ".err"}) ::unlink((base + end).c_str());

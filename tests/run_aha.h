@@ -10,7 +10,8 @@ namespace aha {
 
 struct Ran {
   std::string out, err;
-  int exit_code = -1;  // 128 + signal when a signal ended it
+  int exit_code = -1;     // 128 + signal when a signal ended it
+  double peak_bytes = 0;  // of memory that was resident
 };
 
 // `environment` is added to ours. Fails the test and kills the program after `seconds`.
