@@ -18,10 +18,9 @@ Result<PagePool> PagePool::Create(const ops::KvLayout& layout, int64_t layers, i
                            page_tokens, kMostRows);
   }
   PagePool pool;
-  const int64_t value_bytes = dtype == DType::kF16 ? 2 : 4;
   pool.dtype_ = dtype;
-  pool.k_row_bytes_ = layout.k_width() * value_bytes;
-  pool.v_row_bytes_ = layout.v_width() * value_bytes;
+  pool.k_row_bytes_ = BytesFor(dtype, layout.k_width());
+  pool.v_row_bytes_ = BytesFor(dtype, layout.v_width());
   pool.page_tokens_ = page_tokens;
   const int64_t rows = pages * page_tokens;
   // Each array starts on a cache line of its own. Sizes are checked: widths come from a file.

@@ -1,6 +1,7 @@
 #include "tensor/block_codes.h"
 
 #include <bit>
+#include <cmath>
 #include <cstring>
 
 #include "base/check.h"
@@ -112,6 +113,11 @@ uint16_t FloatToHalf(float value) {
   }
   const uint32_t odd = (magnitude >> 13) & 1;
   return sign | static_cast<uint16_t>((magnitude - 0x38000000 + 0xFFF + odd) >> 13);
+}
+
+uint16_t FloatToFiniteHalf(float value) {
+  const bool beyond = std::abs(value) > kLargestHalf && std::isfinite(value);
+  return FloatToHalf(beyond ? std::copysign(kLargestHalf, value) : value);
 }
 
 void BlockValues(const BlockCodes& codes, bool has_minimum, float* out) {

@@ -24,6 +24,8 @@ bool HasMinimum(DType dtype);
 float HalfToFloat(uint16_t half);
 uint16_t FloatToHalf(float value);
 inline constexpr float kLargestHalf = 65504.0f;
+// The same, but a finite value beyond the largest half becomes that one.
+uint16_t FloatToFiniteHalf(float value);
 
 // Block `b` (values 32b..32b+31) of the row at `row`.
 BlockCodes UnpackBlock(DType dtype, const std::byte* row, int64_t b);

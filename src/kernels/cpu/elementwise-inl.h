@@ -130,10 +130,7 @@ void Narrow(const float* x, uint16_t* y, int64_t n) {
     const VF kept = hn::IfThenElse(beyond, hn::CopySign(largest, v), v);
     hn::StoreU(hn::DemoteTo(dh, kept), dh, reinterpret_cast<hwy::float16_t*>(y + i));
   }
-  for (; i < n; ++i) {
-    const bool beyond = std::abs(x[i]) > kLargestHalf && std::isfinite(x[i]);
-    y[i] = FloatToHalf(beyond ? std::copysign(kLargestHalf, x[i]) : x[i]);
-  }
+  for (; i < n; ++i) y[i] = FloatToFiniteHalf(x[i]);
 }
 
 void SiluMul(const float* gate, const float* up, float* y, int64_t n) {

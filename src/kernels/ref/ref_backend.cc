@@ -253,10 +253,7 @@ class RefBackend : public RefBackward {
   }
 
   void Narrow(Context&, const float* x, uint16_t* y, int64_t n) const override {
-    for (int64_t i = 0; i < n; ++i) {
-      const bool beyond = std::abs(x[i]) > kLargestHalf && std::isfinite(x[i]);
-      y[i] = FloatToHalf(beyond ? std::copysign(kLargestHalf, x[i]) : x[i]);
-    }
+    for (int64_t i = 0; i < n; ++i) y[i] = FloatToFiniteHalf(x[i]);
   }
 
   void SiluMul(Context&, const float* gate, const float* up, float* y, int64_t n) const override {
