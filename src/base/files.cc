@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <system_error>
@@ -108,6 +109,25 @@ Result<MappedFile> MappedFile::Open(const std::filesystem::path& path) {
   file.data_ = static_cast<const std::byte*>(data);
   file.size_ = size;
   return file;
+}
+
+void MappedFile::ForEachPiece(const std::function<void(std::span<const std::byte>)>& f) const {
+  constexpr size_t kPiece = 1 << 20;
+  for (size_t at = 0; at < size_; at += kPiece) {
+    const auto piece = bytes().subspan(at, std::min(kPiece, size_ - at));
+    f(piece);
+    Forget(piece);
+  }
+}
+
+void MappedFile::Forget(std::span<const std::byte> part) {
+  static const auto page = static_cast<uintptr_t>(::sysconf(_SC_PAGESIZE));
+  const auto begin = reinterpret_cast<uintptr_t>(part.data());
+  const uintptr_t first = (begin + page - 1) / page * page;
+  const uintptr_t end = (begin + part.size()) / page * page;
+  if (first >= end) return;
+  // It may fail, and the pages stay.
+  (void)::madvise(reinterpret_cast<void*>(first), end - first, MADV_DONTNEED);
 }
 
 MappedFile::MappedFile(MappedFile&& other) noexcept { *this = std::move(other); }

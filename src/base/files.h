@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -31,6 +32,10 @@ class MappedFile {
 
   std::span<const std::byte> bytes() const { return {data_, size_}; }
   const std::filesystem::path& path() const { return path_; }
+  // Hands `f` the whole file, a piece at a time; none stays in the process's memory.
+  void ForEachPiece(const std::function<void(std::span<const std::byte>)>& f) const;
+  // Gives back the memory of whole pages of `part`; who reads them later has them from the file.
+  static void Forget(std::span<const std::byte> part);
 
  private:
   std::filesystem::path path_;

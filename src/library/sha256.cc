@@ -29,7 +29,9 @@ std::string Sha256::Hex() {
 Result<std::string> Sha256OfFile(const std::filesystem::path& path) {
   AHA_ASSIGN_OR_RETURN(const MappedFile file, MappedFile::Open(path));
   Sha256 sha;
-  sha.Add({reinterpret_cast<const char*>(file.bytes().data()), file.bytes().size()});
+  file.ForEachPiece([&](std::span<const std::byte> piece) {
+    sha.Add({reinterpret_cast<const char*>(piece.data()), piece.size()});
+  });
   return sha.Hex();
 }
 

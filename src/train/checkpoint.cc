@@ -104,7 +104,9 @@ Result<std::string> HashOfFolder(const fs::path& folder) {
   AHA_RETURN_IF_ERROR(WithTensors(folder / WeightsFile(folder), [&](const TensorMap& tensors) {
     for (const auto& [name, view] : tensors.views) {
       sha.Add(name + " " + view.shape.ToString() + "\n");
-      sha.Add({reinterpret_cast<const char*>(view.data), static_cast<size_t>(view.bytes())});
+      const std::span bytes(view.data, static_cast<size_t>(view.bytes()));
+      sha.Add({reinterpret_cast<const char*>(bytes.data()), bytes.size()});
+      MappedFile::Forget(bytes);
     }
     return OkStatus();
   }));
