@@ -188,7 +188,8 @@ template <typename T, int R>
 HWY_INLINE void Values(const KeySpan& span, const float* scores, int64_t begin, int64_t end,
                        int64_t v_dim, float* out) {
   if (begin >= end) return;
-  constexpr int kWide = R == 1 ? 8 : 4;
+  // As many accumulators as there are registers for: AVX2 has sixteen.
+  constexpr int kWide = R == 1 ? 8 : R == 2 || kParts == 1 ? 4 : 2;
   int64_t i = 0;
   for (; i + kWide * kVec <= v_dim; i += kWide * kVec) {
     ValueTile<T, R, kWide>(span, scores, begin, end, i, v_dim, out);

@@ -2,6 +2,7 @@
 #include <immintrin.h>
 
 #include <hwy/base.h>
+#include <algorithm>
 
 #include "kernels/cpu/int8_kernels.h"
 
@@ -14,8 +15,6 @@ using F = __m256;
 
 struct Isa {
   static constexpr int kRows = 8;
-  static constexpr int kTileTokens = 4;
-  static constexpr bool kSideBySide = false;
   static constexpr bool kSignedCodes = true;  // 8-bit codes stay signed: vpmaddubsw would saturate
 
   static V Load16OfEach(const std::byte* p, const int32_t* offset, int i) {
@@ -80,31 +79,39 @@ struct Isa {
   static F Fma(F a, F b, F c) { return _mm256_fmadd_ps(a, b, c); }
   static F Negate(F a) { return _mm256_xor_ps(a, _mm256_set1_ps(-0.0f)); }
   static V Load(const std::byte* p) { return _mm256_load_si256(reinterpret_cast<const V*>(p)); }
-  static void KeepInRegister(V&) {}  // there are too few
+  static void KeepInRegister(V& v) { asm volatile("" : "+x"(v)); }
   static void Store(V v, std::byte* p) { _mm256_store_si256(reinterpret_cast<V*>(p), v); }
   static F LoadFloats(const float* p) { return _mm256_loadu_ps(p); }
   static void StoreFloats(F v, float* p) { _mm256_storeu_ps(p, v); }
 
-  // sum + the products of N registers of codes with 4 N activations.
-  template <int kBits, int N>
-  static V Dot(V sum, const V* codes, const int8_t* q) {
+  // sum[t] = start(t) and the products of N registers of codes, code(0) on, with four activations
+  // each of token t. The tokens side by side: the codes are loaded once, and chains do not wait.
+  template <int kBits, int N, int W, typename Start, typename Code>
+  static AHA_INT8_INLINE void DotTokens(V (&sum)[W], const Start& start, const Code& code,
+                                        const int8_t* q) {
     // Registers whose 16-bit pair sums fit together: 2 * code * 127 each, below 32768.
-    constexpr int kRun = kBits <= 4 ? 8 : kBits == 5 ? 4 : kBits == 6 ? 2 : 1;
+    constexpr int kRun = std::min(N, kBits <= 4 ? 8 : kBits == 5 ? 4 : kBits == 6 ? 2 : 1);
     const V ones = _mm256_set1_epi16(1);
     for (int j = 0; j < N; j += kRun) {
-      V pairs = _mm256_setzero_si256();
-      for (int i = j; i < j + kRun && i < N; ++i) {
-        int32_t four;
-        __builtin_memcpy(&four, q + 4 * i, 4);
-        const V x = _mm256_set1_epi32(four);
-        const V product = kBits == 8 ? _mm256_maddubs_epi16(_mm256_abs_epi8(codes[i]),
-                                                            _mm256_sign_epi8(x, codes[i]))
-                                     : _mm256_maddubs_epi16(codes[i], x);
-        pairs = i == j ? product : _mm256_add_epi16(pairs, product);
+      V pairs[W];
+      for (int i = j; i < j + kRun; ++i) {
+        const V codes = code(i);
+        const V magnitude = kBits == 8 ? _mm256_abs_epi8(codes) : codes;
+        for (int t = 0; t < W; ++t) {
+          int32_t four;
+          __builtin_memcpy(&four, q + 32 * t + 4 * i, 4);
+          V x = _mm256_set1_epi32(four);
+          if constexpr (kBits == 8) x = _mm256_sign_epi8(x, codes);
+          const V product = _mm256_maddubs_epi16(magnitude, x);
+          pairs[t] = i == j ? product : _mm256_add_epi16(pairs[t], product);
+          // Or the compiler adds in another order, for which many tokens have too few registers.
+          if constexpr (W > 2) KeepInRegister(pairs[t]);
+        }
       }
-      sum = _mm256_add_epi32(sum, _mm256_madd_epi16(pairs, ones));
+      for (int t = 0; t < W; ++t) {
+        sum[t] = _mm256_add_epi32(j == 0 ? start(t) : sum[t], _mm256_madd_epi16(pairs[t], ones));
+      }
     }
-    return sum;
   }
 };
 
@@ -117,8 +124,8 @@ HWY_POP_ATTRIBUTES
 namespace aha::kernels::cpu {
 
 const Int8Kernels& Avx2Int8Kernels() {
-  static constexpr Int8Kernels kTable = {"avx2",       Isa::kRows, Isa::kTileTokens, kPanelBlock,
-                                         DotStoredAny, UnpackAny,  DotPanelAny,      ExerciseDot};
+  static constexpr Int8Kernels kTable = {"avx2",    Isa::kRows,  kPanelBlock, DotStoredAny,
+                                         UnpackAny, DotPanelAny, ExerciseDot};
   return kTable;
 }
 

@@ -3,14 +3,6 @@
 //   V (integer register), F (float register), kRows (lanes of 32 bits), and the operations below.
 // No include guard and no includes: see those files.
 
-// Inlined, so that sums, codes and accumulators stay in registers. Not with sanitizers, whose
-// checks of so much code in one place take the compiler many minutes.
-#if HWY_IS_ASAN || HWY_IS_TSAN
-#define AHA_INLINE inline
-#else
-#define AHA_INLINE HWY_INLINE
-#endif
-
 // What is stored differs; what is multiplied is always eight registers of unsigned or signed codes.
 // kOffsetShift: stored codes are unsigned and 1 << kOffsetShift too large (-1: they are not).
 // kBits: of the unsigned code (AVX2 sums several products in 16 bits when they fit).
@@ -271,32 +263,11 @@ struct Format<DType::kQ6_K> {
   }
 };
 
-// sum[t] gains the products of N registers of codes, code(0) on, with four activations each of
-// token t. Side by side where the register file holds all sums: a chain alone waits for its own
-// last product.
-template <typename F_, int N, int W, typename Code>
-AHA_INLINE void DotTokens(V (&sum)[W], const Code& code, const int8_t* q) {
-  if constexpr (Isa::kSideBySide) {
-    for (int j = 0; j < N; ++j) {
-      const V codes = code(j);
-      for (int t = 0; t < W; ++t) {
-        sum[t] = Isa::template Dot<F_::kBits, 1>(sum[t], &codes, q + 32 * t + 4 * j);
-      }
-    }
-  } else {
-    V codes[N];
-    for (int j = 0; j < N; ++j) codes[j] = code(j);
-    for (int t = 0; t < W; ++t) {
-      sum[t] = Isa::template Dot<F_::kBits, N>(sum[t], codes, q + 32 * t);
-    }
-  }
-}
-
 // One block, of codes code(0) to code(7), against W tokens: acc[t] gains fma(isum, ws * d, .) and,
 // with a minimum, fma(wm, d * xsum, .).
 template <typename F_, int W, typename Code>
-AHA_INLINE void BlockDot(const Code& code, const Scales& s, const ActivationTile& x, int64_t b,
-                         F (&acc)[W]) {
+AHA_INT8_INLINE void BlockDot(const Code& code, const Scales& s, const ActivationTile& x, int64_t b,
+                              F (&acc)[W]) {
   const int8_t* q = x.q + b * W * 32;
   const float* scale = x.scale + b * W;
   const float* scaled_sum = x.scaled_sum + b * W;
@@ -305,27 +276,30 @@ AHA_INLINE void BlockDot(const Code& code, const Scales& s, const ActivationTile
   if constexpr (F_::kHalves) {
     V half[W];
     for (int h = 0; h < 2; ++h) {
-      for (int t = 0; t < W; ++t) {
-        half[t] =
-            Isa::template ShiftLeft32<F_::kOffsetShift>(Isa::Broadcast32(minus_sum + h * W + t));
-      }
-      DotTokens<F_, 4>(
-          half, [&](int j) { return code(4 * h + j); }, q + 16 * h);
+      Isa::template DotTokens<F_::kBits, 4>(
+          half,
+          [&](int t) {
+            return Isa::template ShiftLeft32<F_::kOffsetShift>(
+                Isa::Broadcast32(minus_sum + h * W + t));
+          },
+          [&](int j) { return code(4 * h + j); }, q + 16 * h);
       for (int t = 0; t < W; ++t) {
         const V scaled = Isa::Mul32(half[t], s.half[h]);
         sum[t] = h == 0 ? scaled : Isa::Add32(sum[t], scaled);
       }
     }
   } else {
-    for (int t = 0; t < W; ++t) {
-      if constexpr (F_::kOffsetShift >= 0 && !(Isa::kSignedCodes && F_::kBits == 8)) {
-        sum[t] = Isa::template ShiftLeft32<F_::kOffsetShift>(
-            Isa::Add32(Isa::Broadcast32(minus_sum + t), Isa::Broadcast32(minus_sum + W + t)));
-      } else {
-        sum[t] = Isa::Zero();
-      }
-    }
-    DotTokens<F_, 8>(sum, code, q);
+    Isa::template DotTokens<F_::kBits, 8>(
+        sum,
+        [&](int t) {
+          if constexpr (F_::kOffsetShift < 0 || (Isa::kSignedCodes && F_::kBits == 8)) {
+            return Isa::Zero();
+          } else {
+            return Isa::template ShiftLeft32<F_::kOffsetShift>(
+                Isa::Add32(Isa::Broadcast32(minus_sum + t), Isa::Broadcast32(minus_sum + W + t)));
+          }
+        },
+        code, q);
   }
   for (int t = 0; t < W; ++t) {
     acc[t] = Isa::Fma(Isa::ToFloat(sum[t]), Isa::Mul(s.ws, Isa::BroadcastFloat(scale + t)), acc[t]);
@@ -470,10 +444,9 @@ void DotStoredAny(const RowGroup& rows, const ActivationTile& x, const OutputTil
       case 2:
         return DotStored<F_, 2>(rows, x, out);
       case 4:
-        if constexpr (Isa::kTileTokens > 4) return DotStored<F_, 4>(rows, x, out);
-        [[fallthrough]];
+        return DotStored<F_, 4>(rows, x, out);
       default:
-        return DotStored<F_, Isa::kTileTokens>(rows, x, out);
+        return DotStored<F_, kTileTokens>(rows, x, out);
     }
   });
 }
@@ -492,10 +465,9 @@ void DotPanelAny(DType dtype, const std::byte* panel, const ActivationTile& x,
       case 2:
         return DotPanel<F_, 2>(panel, x, out, next);
       case 4:
-        if constexpr (Isa::kTileTokens > 4) return DotPanel<F_, 4>(panel, x, out, next);
-        [[fallthrough]];
+        return DotPanel<F_, 4>(panel, x, out, next);
       default:
-        return DotPanel<F_, Isa::kTileTokens>(panel, x, out, next);
+        return DotPanel<F_, kTileTokens>(panel, x, out, next);
     }
   });
 }
@@ -509,8 +481,11 @@ double ExerciseDot(int64_t rounds) {
   for (int64_t r = 0; r < rounds; ++r) {
     for (V& a : acc) {
       // The codes may not look constant to the compiler, which would share their products.
-      asm volatile("" : "+v"(codes));
-      a = Isa::template Dot<4, 1>(a, &codes, q);
+      Isa::KeepInRegister(codes);
+      V sum[1];
+      Isa::template DotTokens<4, 1>(
+          sum, [&](int) { return a; }, [&](int) { return codes; }, q);
+      a = sum[0];
     }
   }
   V sum = acc[0];
@@ -521,5 +496,3 @@ double ExerciseDot(int64_t rounds) {
   static_cast<void>(sink);
   return 2.0 * 4 * kChains * Isa::kRows * static_cast<double>(rounds);
 }
-
-#undef AHA_INLINE

@@ -10,11 +10,23 @@
 
 #include <cstdint>
 
+#include <hwy/base.h>
+
 #include "tensor/view.h"
+
+// Inlined, so that sums, codes and accumulators stay in registers. Not with sanitizers, whose
+// checks of so much code in one place take the compiler many minutes.
+#if HWY_IS_ASAN || HWY_IS_TSAN
+#define AHA_INT8_INLINE inline
+#else
+#define AHA_INT8_INLINE HWY_INLINE
+#endif
 
 namespace aha::kernels::cpu {
 
-// Quantised activations of up to max_tile_tokens tokens: W is their padded number.
+constexpr int kTileTokens = 8;  // most tokens of a tile
+
+// Quantised activations of up to kTileTokens tokens: W is their padded number.
 struct ActivationTile {
   int width = 0;                 // W: 1, 2, 4 or 8
   int tokens = 0;                // used
@@ -51,7 +63,6 @@ struct NextBytes {
 struct Int8Kernels {
   const char* name;  // "avx2", "vnni"
   int group_rows;
-  int max_tile_tokens;        // what the register file holds accumulators for
   int64_t panel_block_bytes;  // one block of a group, unpacked
   // Straight from the stored blocks: for few tokens.
   void (*dot_stored)(const RowGroup&, const ActivationTile&, const OutputTile&);

@@ -14,8 +14,6 @@ using F = __m512;
 
 struct Isa {
   static constexpr int kRows = 16;
-  static constexpr int kTileTokens = 8;
-  static constexpr bool kSideBySide = true;
   static constexpr bool kSignedCodes = false;  // vpdpbusd wants unsigned codes
 
   static V Load16OfEach(const std::byte* p, const int32_t* offset, int i) {
@@ -85,15 +83,20 @@ struct Isa {
   static F LoadFloats(const float* p) { return _mm512_loadu_ps(p); }
   static void StoreFloats(F v, float* p) { _mm512_storeu_ps(p, v); }
 
-  // sum + the products of N registers of codes with 4 N activations.
-  template <int kBits, int N>
-  static V Dot(V sum, const V* codes, const int8_t* q) {
+  // sum[t] = start(t) and the products of N registers of codes, code(0) on, with four activations
+  // each of token t. The tokens side by side: a chain alone waits for its own last product.
+  template <int kBits, int N, int W, typename Start, typename Code>
+  static AHA_INT8_INLINE void DotTokens(V (&sum)[W], const Start& start, const Code& code,
+                                        const int8_t* q) {
+    for (int t = 0; t < W; ++t) sum[t] = start(t);
     for (int j = 0; j < N; ++j) {
-      int32_t four;
-      __builtin_memcpy(&four, q + 4 * j, 4);
-      sum = _mm512_dpbusd_epi32(sum, codes[j], _mm512_set1_epi32(four));
+      const V codes = code(j);
+      for (int t = 0; t < W; ++t) {
+        int32_t four;
+        __builtin_memcpy(&four, q + 32 * t + 4 * j, 4);
+        sum[t] = _mm512_dpbusd_epi32(sum[t], codes, _mm512_set1_epi32(four));
+      }
     }
-    return sum;
   }
 };
 
@@ -106,8 +109,8 @@ HWY_POP_ATTRIBUTES
 namespace aha::kernels::cpu {
 
 const Int8Kernels* VnniInt8Kernels() {
-  static constexpr Int8Kernels kTable = {"vnni",       Isa::kRows, Isa::kTileTokens, kPanelBlock,
-                                         DotStoredAny, UnpackAny,  DotPanelAny,      ExerciseDot};
+  static constexpr Int8Kernels kTable = {"vnni",    Isa::kRows,  kPanelBlock, DotStoredAny,
+                                         UnpackAny, DotPanelAny, ExerciseDot};
   __builtin_cpu_init();
   const bool there = __builtin_cpu_supports("avx512vnni") && __builtin_cpu_supports("avx512vl") &&
                      __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq");

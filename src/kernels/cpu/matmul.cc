@@ -133,17 +133,15 @@ class MatMulRun {
 
   void Quantize(Plan* plan) {
     const MatMulJob& job = plan->job;
-    const int64_t width = int8_.max_tile_tokens;
-    plan->tile_count = (job.m + int8_.max_tile_tokens - 1) / int8_.max_tile_tokens;
+    plan->tile_count = (job.m + kTileTokens - 1) / kTileTokens;
     auto* tiles = cx_.shared.Allocate<ActivationTile>(plan->tile_count);
     for (int64_t i = 0; i < plan->tile_count; ++i) {
-      new (&tiles[i]) ActivationTile(
-          NewTile(cx_.shared, std::min<int64_t>(width, job.m - i * width), job.w.cols() / 32));
+      new (&tiles[i]) ActivationTile(NewTile(
+          cx_.shared, std::min<int64_t>(kTileTokens, job.m - i * kTileTokens), job.w.cols() / 32));
     }
     plan->tiles = tiles;
     cx_.pool->ParallelFor(plan->tile_count, [&](int64_t i, int) {
-      QuantizeInto(lanes_, job.x + i * int8_.max_tile_tokens * job.x_stride, job.x_stride,
-                   tiles[i]);
+      QuantizeInto(lanes_, job.x + i * kTileTokens * job.x_stride, job.x_stride, tiles[i]);
     });
   }
 
@@ -220,7 +218,7 @@ class MatMulRun {
     const int64_t blocks = job.w.cols() / 32;
     const int64_t row_bytes = job.w.row_bytes();
     const Arena::Mark mark = scratch.Save();
-    std::byte* panel = job.m > int8_.max_tile_tokens
+    std::byte* panel = job.m > kTileTokens
                            ? scratch.Allocate<std::byte>(blocks * int8_.panel_block_bytes)
                            : nullptr;
     for (int64_t r = first_row; r < first_row + rows; r += group) {
@@ -238,7 +236,7 @@ class MatMulRun {
         next = {job.w.data + (r + group) * row_bytes, group * row_bytes / blocks};
       }
       for (int64_t t = 0; t < plan.tile_count; ++t) {
-        const OutputTile out = {.y = job.y + t * int8_.max_tile_tokens * job.y_stride + r,
+        const OutputTile out = {.y = job.y + t * kTileTokens * job.y_stride + r,
                                 .stride = job.y_stride,
                                 .rows = count,
                                 .bias = job.bias == nullptr ? nullptr : job.bias + r};
