@@ -303,7 +303,7 @@ Status RunDoctor(const DoctorFlags& flags) {
 void AddDoctor(CLI::App& app, Command* run) {
   auto flags = std::make_shared<DoctorFlags>();
   CLI::App* doctor = app.add_subcommand(
-      "doctor", "what servers of yours can reach, who can reach them, and what is wrong");
+      "doctor", "What servers of yours can reach, who can reach them, and what is wrong.");
   doctor->add_option("--data", flags->data, "folder of conversations and keys");
   doctor->add_flag("--json", flags->json, "the findings as JSON");
   doctor->callback([flags, run] { *run = [flags] { return RunDoctor(*flags); }; });

@@ -41,6 +41,10 @@ int main(int argc, char** argv) {
   aha::cli::AddVerify(app, &run);
   aha::cli::AddTokenize(app, &run);
   aha::cli::AddScore(app, &run);
+  if (argc < 2) {
+    PrintError("no command is given; aha --help lists them, aha ask \"...\" asks a question");
+    return 2;
+  }
   try {
     app.parse(argc, argv);
   } catch (const CLI::Success& e) {

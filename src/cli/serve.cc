@@ -185,7 +185,7 @@ Status RunServe(const ServeFlags& flags) {
 
 void AddServe(CLI::App& app, Command* run) {
   auto flags = std::make_shared<ServeFlags>();
-  CLI::App* serve = app.add_subcommand("serve", "the web app and an API, on this machine");
+  CLI::App* serve = app.add_subcommand("serve", "The web app and an API, on this machine.");
   flags->session.AddTo(*serve);
   serve->add_option("--host", flags->host,
                     "address to listen on; wider than this machine needs a key");
