@@ -94,42 +94,27 @@ HWY_NOINLINE void DotTile(const FloatTile& a, int64_t row, int64_t token) {
   }
 }
 
-// All tokens against R rows.
-template <DType kDType, int R>
-HWY_INLINE void DotRows(const FloatTile& a, int64_t row) {
-  // As many accumulators as the register file holds beside the loads.
-  constexpr int kTokens = kParts == 1 ? 4 : (R == 2 ? 3 : 2);
-  int64_t t = 0;
-  for (; t + kTokens <= a.tokens; t += kTokens) DotTile<kDType, R, kTokens>(a, row, t);
-  if constexpr (kTokens > 4) {
-    if (t + 4 <= a.tokens) {
-      DotTile<kDType, R, 4>(a, row, t);
-      t += 4;
-    }
-  }
-  if constexpr (kTokens > 2) {
-    if (t + 2 <= a.tokens) {
-      DotTile<kDType, R, 2>(a, row, t);
-      t += 2;
-    }
-  }
-  for (; t < a.tokens; ++t) DotTile<kDType, R, 1>(a, row, t);
+// All rows against T tokens, which stay in the first cache.
+template <DType kDType, int T>
+HWY_INLINE void DotTokens(const FloatTile& a, int64_t token) {
+  // With the most tokens as many accumulators as the register file holds beside the loads; one
+  // token takes more rows, so that the chains of one lane hide each other's latency.
+  constexpr int kRows = kParts == 1 ? (T == 1 ? 8 : 4) : (T == 1 ? 4 : 2);
+  int64_t row = 0;
+  for (; row + kRows <= a.rows; row += kRows) DotTile<kDType, kRows, T>(a, row, token);
+  for (; row < a.rows; ++row) DotTile<kDType, 1, T>(a, row, token);
 }
 
 template <DType kDType>
 void FloatTileOf(const FloatTile& a) {
-  int64_t row = 0;
-  // One token: more rows, so that the chains of one lane hide each other's latency.
-  constexpr int kDecodeRows = kParts == 1 ? 8 : 4;
-  if (a.tokens == 1) {
-    for (; row + kDecodeRows <= a.rows; row += kDecodeRows) {
-      DotTile<kDType, kDecodeRows, 1>(a, row, 0);
-    }
-  } else {
-    constexpr int kRows = kParts == 1 ? 4 : 2;
-    for (; row + kRows <= a.rows; row += kRows) DotRows<kDType, kRows>(a, row);
+  constexpr int kTokens = kParts == 1 ? 4 : 3;
+  int64_t t = 0;
+  for (; t + kTokens <= a.tokens; t += kTokens) DotTokens<kDType, kTokens>(a, t);
+  if (t + 2 <= a.tokens) {
+    DotTokens<kDType, 2>(a, t);
+    t += 2;
   }
-  for (; row < a.rows; ++row) DotRows<kDType, 1>(a, row);
+  if (t < a.tokens) DotTokens<kDType, 1>(a, t);
 }
 
 void FloatTileDot(const FloatTile& a) {
