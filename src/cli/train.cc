@@ -118,11 +118,12 @@ void PrintPlan(const Recipe& recipe, const RunPlan& plan) {
              Bytes(plan.weight_bytes - plan.frozen_bytes));
   if (plan.frozen_bytes > 0) fmt::print(", {} for frozen weights", Bytes(plan.frozen_bytes));
   if (plan.activation_bytes == 0) {
-    fmt::print(", and activations of {} tokens\n", recipe.micro_batch_tokens);
+    fmt::print(", and activations of at most {} tokens or {}\n", plan.micro_batch_tokens,
+               Bytes(static_cast<double>(PassOptions().activation_bytes)));
     return;
   }
   fmt::print(", {} for activations of {} tokens\n", Bytes(plan.activation_bytes),
-             recipe.micro_batch_tokens);
+             plan.micro_batch_tokens);
   fmt::print("  measured here: {:.0f} tokens/s trained, {:.0f} tokens/s sampled\n",
              plan.train_speed, plan.sample_speed);
 }

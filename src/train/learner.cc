@@ -69,6 +69,15 @@ int64_t Learner::trained_parameters() const {
   return n;
 }
 
+int64_t Learner::MicroBatchTokens(const PassOptions& options) const {
+  constexpr int64_t kFirst = 256;  // before anything is known
+  const int64_t most =
+      token_bytes_ == 0
+          ? kFirst
+          : static_cast<int64_t>(static_cast<double>(options.activation_bytes) / token_bytes_);
+  return std::clamp<int64_t>(most, 1, options.micro_batch_tokens);
+}
+
 void Learner::ForEachPass(
     std::span<const TrainingSequence> sequences, const PassOptions& options,
     const std::function<void(PackedBatch&, size_t first, size_t last)>& pass) {
@@ -77,10 +86,11 @@ void Learner::ForEachPass(
     size_t last = first;
     int64_t tokens = 0;
     int64_t longest = 0;
+    const int64_t most = MicroBatchTokens(options);
     while (last < sequences.size()) {
       const TrainingSequence& s = sequences[last];
       const auto n = static_cast<int64_t>(s.ids.size());
-      if (last > first && tokens + n > options.micro_batch_tokens) break;
+      if (last > first && tokens + n > most) break;
       tokens += n;
       for (const int32_t p : s.positions) longest = std::max<int64_t>(longest, p + 1);
       longest = std::max(longest, n);
@@ -116,6 +126,11 @@ void Learner::Accumulate(std::span<const TrainingSequence> sequences, const Pass
     }
     tape_.Backward(*cx_);
     cx_->tape = nullptr;
+    if (const auto tokens = static_cast<int64_t>(batch.forward().tokens.size());
+        tokens > largest_pass_) {
+      largest_pass_ = tokens;
+      token_bytes_ = static_cast<double>(activation_bytes()) / static_cast<double>(tokens);
+    }
   });
   tape_.FinishStep(*cx_);
   for (const auto& [bias, tokens] : tape_.TakeExpertTokens()) {

@@ -40,7 +40,9 @@ using LossFn = std::function<void(const Predictions&)>;
 struct PassOptions {
   float temperature = 1;
   bool with_entropy = false;
-  int64_t micro_batch_tokens = 8192;
+  int64_t micro_batch_tokens = 8192;  // at most; a sequence alone may have more
+  // Of one micro-batch, as far as those before tell; a sequence alone may take more.
+  int64_t activation_bytes = int64_t{1} << 30;
   bool recompute = false;
 };
 
@@ -54,7 +56,10 @@ class Learner {
   Model& model() { return *model_; }
   ModelFiles& files() { return files_; }
   int64_t trained_parameters() const;
+  // Tokens of a micro-batch under both limits. How they are cut changes no bit.
+  int64_t MicroBatchTokens(const PassOptions& options) const;
   // Of the passes so far, gradients of activations included.
+  double activation_bytes_per_token() const { return token_bytes_; }
   size_t activation_bytes() const { return cx_->activations.capacity() + tape_.bytes(); }
 
   // Forward and backward of all sequences; gradients are added to.
@@ -109,6 +114,8 @@ class Learner {
   std::vector<std::vector<float>> reference_;  // beside moments_; empty: none
   std::map<const std::byte*, std::vector<int64_t>> expert_tokens_;
   int64_t updates_ = 0;
+  int64_t largest_pass_ = 0;  // tokens of the largest one with gradients
+  double token_bytes_ = 0;    // of its activations; 0: there was none
 };
 
 }  // namespace aha

@@ -51,8 +51,9 @@ double TrainSpeed(RunParts& parts, int64_t length, double* token_bytes) {
     });
   };
   pass();  // memory is touched for the first time
-  *token_bytes = static_cast<double>(learner.activation_bytes()) / static_cast<double>(total);
-  return static_cast<double>(total) / SecondsOf(pass);
+  const double seconds = SecondsOf(pass);
+  *token_bytes = learner.activation_bytes_per_token();
+  return static_cast<double>(total) / seconds;
 }
 
 // Tokens a second of many sequences at once.
@@ -127,11 +128,13 @@ Result<RunPlan> MakePlan(Run& run, bool measure) {
     }
   }
   plan.weight_bytes = 16 * static_cast<double>(plan.trained) + plan.frozen_bytes;
+  plan.micro_batch_tokens = parts.recipe.micro_batch_tokens;
   if (!measure) return plan;
   const int64_t length = std::min(Length(parts.recipe), info.max_positions);
   double token_bytes = 0;
   plan.train_speed = TrainSpeed(parts, length, &token_bytes);
-  plan.activation_bytes = token_bytes * static_cast<double>(parts.recipe.micro_batch_tokens);
+  plan.micro_batch_tokens = parts.learner->MicroBatchTokens(parts.pass());
+  plan.activation_bytes = token_bytes * static_cast<double>(plan.micro_batch_tokens);
   AHA_ASSIGN_OR_RETURN(plan.sample_speed, SampleSpeed(parts, length));
   for (StagePlan& stage : plan.stages) {
     stage.seconds = stage.trained / plan.train_speed + stage.sampled / plan.sample_speed;

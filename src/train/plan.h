@@ -25,6 +25,7 @@ struct RunPlan {
   double weight_bytes = 0;                   // weights, gradients, moments; frozen weights
   double frozen_bytes = 0;                   // of these: a base under adapters, mapped
   double activation_bytes = 0;               // of one micro-batch; 0: not measured
+  int64_t micro_batch_tokens = 0;            // at most; measured too
   double train_speed = 0, sample_speed = 0;  // tokens a second; 0: not measured
 };
 

@@ -32,6 +32,13 @@ TEST_F(PlanTest, MeasuresThisMachine) {
   // Each token keeps at least its residual stream and its gradient, and not a megabyte.
   EXPECT_GT(plan->activation_bytes, 600 * 64 * 4);
   EXPECT_LT(plan->activation_bytes, 600e6);
+  EXPECT_EQ(plan->micro_batch_tokens, 600);
+
+  // Two limits, of tokens and of bytes; they change no bit (run_test.cc).
+  const Learner& learner = *(*run)->parts().learner;
+  const double token = learner.activation_bytes_per_token();
+  EXPECT_EQ(learner.MicroBatchTokens({.activation_bytes = static_cast<int64_t>(token * 10.5)}), 10);
+  EXPECT_EQ(learner.MicroBatchTokens({.activation_bytes = 1}), 1);
 }
 
 }  // namespace
