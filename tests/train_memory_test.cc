@@ -21,7 +21,7 @@ namespace fs = std::filesystem;
 class TrainMemory : public testing::Test {
  protected:
   void SetUp() override {
-    if (AHA_SANITIZED) GTEST_SKIP() << "a sanitizer takes memory of its own";
+    if (AHA_SANITIZED) GTEST_SKIP() << "SKIPPED: a sanitizer takes memory of its own";
     root_ = fs::temp_directory_path() / ("aha-train-memory-" + std::to_string(::getpid()));
     fs::create_directories(root_);
   }

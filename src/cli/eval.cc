@@ -117,7 +117,8 @@ Status RunEval(EvalFlags flags) {
 void AddEval(CLI::App& app, Command* run) {
   auto flags = std::make_shared<EvalFlags>();
   CLI::App* eval = app.add_subcommand("eval", "Grade a model on checkable problems.");
-  eval->add_option("tasks", flags->tasks, "parity, countdown, arithmetic, jsonl, command")->required();
+  eval->add_option("tasks", flags->tasks, "parity, countdown, arithmetic, jsonl, command")
+      ->required();
   eval->add_option("--set", flags->set, "an option of the task, e.g. numbers=4")
       ->allow_extra_args(false);
   eval->add_option("--n", flags->problems, "problems")->check(CLI::Range(1, 1 << 24));

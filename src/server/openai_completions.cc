@@ -309,12 +309,7 @@ class CompletionBatch : public std::enable_shared_from_this<CompletionBatch> {
     PromptState& prompt = prompts_[index];
     Begun(prompt, i).reason = reason;
     if (reason == FinishReason::kError) {
-      return Fail({.status = 500,
-                   .message =
-                       "the model's logits are not finite: its weights hold NaN or infinity, "
-                       "or logit_bias drove them there",
-                   .type = "internal_error",
-                   .code = "model_error"});
+      return Fail(NotFiniteError());
     }
     if (spec_.style.stream) Chunk(index, i, FinishName(reason, false));
     if (--prompt.unfinished > 0) return;

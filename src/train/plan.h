@@ -25,7 +25,7 @@ struct RunPlan {
   double weight_bytes = 0;                   // weights, gradients, moments; frozen weights
   double frozen_bytes = 0;                   // of these: a base under adapters, mapped
   double activation_bytes = 0;               // of one micro-batch; 0: not measured
-  int64_t micro_batch_tokens = 0;            // at most; measured too
+  int64_t micro_batch_tokens = 0;            // at most; activation_bytes is of so many
   double train_speed = 0, sample_speed = 0;  // tokens a second; 0: not measured
 };
 

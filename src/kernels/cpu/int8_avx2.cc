@@ -1,8 +1,9 @@
 // int8_kernels-inl.h for AVX2: 8 rows a register, vpmaddubsw.
 #include <immintrin.h>
 
-#include <hwy/base.h>
 #include <algorithm>
+
+#include <hwy/base.h>
 
 #include "kernels/cpu/int8_kernels.h"
 
