@@ -187,6 +187,7 @@ TEST(Terminal, BenchPrintsItsNumbers) {
     EXPECT_GT(run["prefill_tokens_per_s"], 0);
     EXPECT_GT(run["decode_tokens_per_s"], 0);
     EXPECT_GT(run["decode_share_of_bandwidth"], 0);
+    EXPECT_GE(run["decode_share_of_limits"], run["decode_share_of_bandwidth"]);
   }
   EXPECT_GT(json["limits"]["read_bytes_per_s"], 1e8);
 }

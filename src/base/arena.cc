@@ -1,5 +1,7 @@
 #include "base/arena.h"
 
+#include <sys/mman.h>
+
 #include <algorithm>
 #include <cstdlib>
 
@@ -8,15 +10,20 @@
 namespace aha {
 namespace {
 constexpr size_t kSmallestBlock = size_t{1} << 20;
+// Activations are met by rows that lie pages apart: large pages, where the system has them, save
+// walks of the page tables.
+constexpr size_t kHugePage = size_t{2} << 20;
 }  // namespace
 
 void Arena::Free::operator()(std::byte* p) const { std::free(p); }
 
 Arena::Block Arena::NewBlock(size_t size) {
   Block block;
-  block.size = (std::max(size, kSmallestBlock) + kAlignment - 1) / kAlignment * kAlignment;
-  block.data.reset(static_cast<std::byte*>(std::aligned_alloc(kAlignment, block.size)));
+  const size_t alignment = size >= kHugePage ? kHugePage : kAlignment;
+  block.size = (std::max(size, kSmallestBlock) + alignment - 1) / alignment * alignment;
+  block.data.reset(static_cast<std::byte*>(std::aligned_alloc(alignment, block.size)));
   CHECK(block.data != nullptr, "out of memory: arena of " + std::to_string(block.size) + " bytes");
+  if (alignment == kHugePage) ::madvise(block.data.get(), block.size, MADV_HUGEPAGE);
   return block;
 }
 

@@ -115,7 +115,7 @@ TEST_P(MatMulOf, EqualsTheReference) {
     for (const int64_t n : {1, 2, 7, 16, 17, 35}) {
       const Storage w = RandomWeights(dtype, n, k, static_cast<uint64_t>(k * 100 + n));
       const std::vector<float> bias = RandomFloats(n, 5);
-      for (const int64_t m : {1, 2, 3, 4, 5, 7, 8, 9, 13, 19}) {
+      for (const int64_t m : {1, 2, 3, 4, 5, 7, 8, 9, 13, 19, 24, 29, 35}) {
         const int64_t stride = k + 3;
         const std::vector<float> x = RandomFloats(m * stride, static_cast<uint64_t>(m));
         const float* b = m % 2 == 0 ? bias.data() : nullptr;
@@ -154,13 +154,42 @@ TEST_P(MatMulOf, ZeroInfinityAndNaNActivations) {
   const int64_t k = 256;
   const Storage w = RandomWeights(dtype, 20, k, 3);
   for (const float bad : {0.0f, 1e-42f, 1e38f, INFINITY, -INFINITY, NAN}) {
-    std::vector<float> x = RandomFloats(2 * k, 4);
-    std::fill(x.begin(), x.begin() + 32, bad);
-    const auto want = RunMatMul(RefBackend(), 1, w.view(), x, k, 2, nullptr);
-    for (const Backend* backend : SimdBackends()) {
-      ExpectSameBits(RunMatMul(*backend, 1, w.view(), x, k, 2, nullptr), want,
-                     fmt::format("{} with {}", backend->name(), bad));
+    for (const int64_t m : {2, 26}) {
+      std::vector<float> x = RandomFloats(m * k, 4);
+      std::fill(x.begin(), x.begin() + 32, bad);
+      const auto want = RunMatMul(RefBackend(), 1, w.view(), x, k, m, nullptr);
+      for (const Backend* backend : SimdBackends()) {
+        ExpectSameBits(RunMatMul(*backend, 1, w.view(), x, k, m, nullptr), want,
+                       fmt::format("{} with {}, m={}", backend->name(), bad, m));
+      }
     }
+  }
+}
+
+// More than are met at once, and jobs of different lengths.
+TEST_P(MatMulOf, ManyTokens) {
+  const int64_t k = Info(GetParam()).block_elements == 1 ? 40 : 256;
+  const Storage w = RandomWeights(GetParam(), 19, k, 3);
+  const Storage v = RandomWeights(GetParam(), 3, k, 4);
+  const int64_t m = 1030;
+  const std::vector<float> x = RandomFloats(m * k, 5);
+  const auto run = [&](const Backend& backend) {
+    ThreadPool pool(2);
+    Context cx(&backend, &pool, Numerics::kPortable);
+    std::vector<float> y(static_cast<size_t>(m * 24 + 530 * 3), -1.0f);
+    const MatMulJob jobs[] = {
+        {.x = x.data(), .x_stride = k, .m = m, .w = w.view(), .y = y.data(), .y_stride = 24},
+        {.x = x.data(),
+         .x_stride = k,
+         .m = 530,
+         .w = v.view(),
+         .y = y.data() + m * 24,
+         .y_stride = 3}};
+    backend.MatMul(cx, jobs);
+    return y;
+  };
+  for (const Backend* backend : SimdBackends()) {
+    ExpectSameBits(run(*backend), run(RefBackend()), std::string(backend->name()));
   }
 }
 

@@ -104,8 +104,8 @@ async function reloadInMidStream(context) {
   // A tab behind another one draws when it is looked at.
   const read = async (tab, answer) => {
     await tab.bringToFront();
-    await answer.locator(':scope > .markdown', {hasText: /\S/}).waitFor();
-    return answer.locator(':scope > .markdown').innerText();
+    const body = await answer.locator(':scope > .markdown').elementHandle();
+    return (await tab.waitForFunction(e => e.innerText.trim(), body)).jsonValue();
   };
   const text = await read(other, there);
   assert.equal(await read(page, here), text);

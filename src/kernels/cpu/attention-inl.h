@@ -14,53 +14,12 @@
 #include "kernels/cpu/elementwise-inl.h"
 #include "kernels/cpu/lane_kernels.h"
 #include "kernels/cpu/lanes-inl.h"
+#include "kernels/cpu/transpose-inl.h"
 #include "tensor/block_codes.h"
 
 #if HWY_TARGET == HWY_AVX2 || HWY_TARGET == HWY_AVX3
 HWY_BEFORE_NAMESPACE();
 namespace aha::kernels::cpu::HWY_NAMESPACE {
-
-// Four floats of rows i, 4 + i, 8 + i, ... in the 128-bit parts of one register.
-HWY_INLINE VF LoadFourOfEach(const float* const* rows, int i, int64_t offset) {
-#if HWY_TARGET == HWY_AVX3
-  __m512 v = _mm512_castps128_ps512(_mm_loadu_ps(rows[i] + offset));
-  v = _mm512_insertf32x4(v, _mm_loadu_ps(rows[4 + i] + offset), 1);
-  v = _mm512_insertf32x4(v, _mm_loadu_ps(rows[8 + i] + offset), 2);
-  v = _mm512_insertf32x4(v, _mm_loadu_ps(rows[12 + i] + offset), 3);
-  return VF{v};
-#else
-  __m256 v = _mm256_castps128_ps256(_mm_loadu_ps(rows[i] + offset));
-  v = _mm256_insertf128_ps(v, _mm_loadu_ps(rows[4 + i] + offset), 1);
-  return VF{v};
-#endif
-}
-
-// kVec keys at a time: 4x4 transposes inside each 128-bit part put key 4 L + i at lane 4 L + i.
-HWY_INLINE void TransposeGroup(const float* const* rows, int64_t dim, float* keys) {
-  const D d;
-  const hn::Repartition<double, D> dd;
-  int64_t i = 0;
-  for (; i + 4 <= dim; i += 4) {
-    const VF a = LoadFourOfEach(rows, 0, i);
-    const VF b = LoadFourOfEach(rows, 1, i);
-    const VF c = LoadFourOfEach(rows, 2, i);
-    const VF e = LoadFourOfEach(rows, 3, i);
-    const auto ab_low = hn::BitCast(dd, hn::InterleaveLower(d, a, b));
-    const auto ab_high = hn::BitCast(dd, hn::InterleaveUpper(d, a, b));
-    const auto ce_low = hn::BitCast(dd, hn::InterleaveLower(d, c, e));
-    const auto ce_high = hn::BitCast(dd, hn::InterleaveUpper(d, c, e));
-    float* out = keys + i * kAttentionSpan;
-    hn::StoreU(hn::BitCast(d, hn::InterleaveLower(dd, ab_low, ce_low)), d, out);
-    hn::StoreU(hn::BitCast(d, hn::InterleaveUpper(dd, ab_low, ce_low)), d, out + kAttentionSpan);
-    hn::StoreU(hn::BitCast(d, hn::InterleaveLower(dd, ab_high, ce_high)), d,
-               out + 2 * kAttentionSpan);
-    hn::StoreU(hn::BitCast(d, hn::InterleaveUpper(dd, ab_high, ce_high)), d,
-               out + 3 * kAttentionSpan);
-  }
-  for (; i < dim; ++i) {
-    for (int64_t t = 0; t < kVec; ++t) keys[i * kAttentionSpan + t] = rows[t][i];
-  }
-}
 
 void TransposeKeys(const KeySpan& span, int64_t dim, float* keys) {
   for (int64_t t = 0; t < span.count; t += kVec) {
@@ -71,7 +30,7 @@ void TransposeKeys(const KeySpan& span, int64_t dim, float* keys) {
       rows[j] = static_cast<const float*>(span.k[key / kAttentionPageUnit]) +
                 key % kAttentionPageUnit * span.k_row_stride;
     }
-    TransposeGroup(rows, dim, keys + t);
+    Transpose(rows, dim, [&](int64_t i) { return keys + t + i * kAttentionSpan; });
   }
 }
 

@@ -22,17 +22,23 @@ constexpr int64_t kLogProbRows = 16;
 // Panels of columns that share one packed block of a, when a is transposed.
 constexpr int64_t kPanelsOfBlock = 4;
 
-// Columns [first, first + count) of b's row as float32.
-void RowOfB(const LaneKernels& lanes, const ProductJob& job, int64_t l, int64_t first,
-            int64_t count, float* out) {
-  const std::byte* bytes = job.b + l * job.b_row_bytes;
+// p.b <- rows [l, l + p.k) of columns [first, first + p.n) of b.
+void PackPanelOfB(const LaneKernels& lanes, const ProductJob& job, int64_t l, int64_t first,
+                  const ProductPanel& p, float* panel) {
+  const std::byte* rows = job.b + l * job.b_row_bytes;
   if (!Info(job.b_dtype).quantized) {
-    lanes.widen(job.b_dtype, bytes + BytesFor(job.b_dtype, first), count, out);
+    lanes.pack_columns(job.b_dtype, rows + BytesFor(job.b_dtype, first), job.b_row_bytes, p.k, p.n,
+                       p.b_tile_stride, panel);
     return;
   }
-  for (int64_t b = 0; b < count / 32; ++b) {
-    BlockValues(UnpackBlock(job.b_dtype, bytes, first / 32 + b), HasMinimum(job.b_dtype),
-                out + 32 * b);
+  for (int64_t i = 0; i < p.k; ++i) {
+    float row[kProductPanel];
+    for (int64_t b = 0; b < p.n / 32; ++b) {
+      BlockValues(UnpackBlock(job.b_dtype, rows + i * job.b_row_bytes, first / 32 + b),
+                  HasMinimum(job.b_dtype), row + 32 * b);
+    }
+    lanes.pack_columns(DType::kF32, reinterpret_cast<const std::byte*>(row), 0, 1, p.n,
+                       p.b_tile_stride, panel + i * p.b_row_stride);
   }
 }
 
@@ -89,7 +95,8 @@ void ProductItem(const LaneKernels& lanes, const ProductJob& job, const ProductC
   const bool down = job.a_col_stride != 1;
   auto* panel = arena.Allocate<float>(kDepth * kProductPanel);
   ProductPanel p = {.b = panel,
-                    .b_row_stride = kProductPanel,
+                    .b_row_stride = lanes.product_columns,
+                    .b_tile_stride = kDepth * lanes.product_columns,
                     .m = std::min(cut.rows, job.m - row),
                     .c_row_stride = job.c_row_stride};
   float* packed =
@@ -112,11 +119,7 @@ void ProductItem(const LaneKernels& lanes, const ProductJob& job, const ProductC
     for (int64_t column = first; column < last; column += kProductPanel) {
       p.n = std::min(kProductPanel, last - column);
       p.c = job.c + row * job.c_row_stride + column;
-      for (int64_t i = 0; i < p.k; ++i) {
-        float* out = panel + i * kProductPanel;
-        RowOfB(lanes, job, l + i, column, p.n, out);
-        std::fill(out + p.n, out + kProductPanel, 0.0f);
-      }
+      PackPanelOfB(lanes, job, l, column, p, panel);
       lanes.product_panel(p);
     }
   }
@@ -176,6 +179,7 @@ class HeadGradients {
   // p.n columns, p.k <= kAttentionSpan. `padded`: b's rows may be read up to a multiple of 16.
   void Multiply(ProductPanel p, bool padded) {
     p.a_group_stride = kProductRows * p.a_row_stride;
+    p.b_tile_stride = lanes_.product_columns;
     if (padded || p.n % 16 == 0) return lanes_.product_panel(p);
     const float* b = p.b;
     const int64_t stride = p.b_row_stride;

@@ -12,6 +12,7 @@
 #include "kernels/cpu/attention-inl.h"
 #include "kernels/cpu/backward-inl.h"
 #include "kernels/cpu/elementwise-inl.h"
+#include "kernels/cpu/float_panel-inl.h"
 #include "kernels/cpu/float_tile-inl.h"
 #include "kernels/cpu/limits-inl.h"
 #include "kernels/cpu/product-inl.h"
@@ -24,6 +25,11 @@ const LaneKernels& Table() {
   static constexpr LaneKernels kTable = {
       .target = HWY_TARGET == HWY_AVX2 ? "avx2" : "avx512",
       .float_tile = FloatTileDot,
+      .pack_lanes = PackLanes,
+      .float_panel = FloatPanelDot,
+      .panel_rows = kPanelRows,
+      .panel_tokens = kPanelTokens,
+      .panel_width = kVec,
       .transpose_keys = TransposeKeys,
       .attend_span = AttendSpan,
       .merge_span = MergeSpan,
@@ -37,8 +43,10 @@ const LaneKernels& Table() {
       .add_scaled = AddScaled,
       .log_sum_exp = LogSumExp,
       .quantize_block = QuantizeBlock,
-      .product_panel = ProductPanelRows,
       .widen = Widen,
+      .product_panel = ProductPanelRows,
+      .product_columns = kTileVectors * kVec,
+      .pack_columns = PackColumns,
       .dot = Dot,
       .rms_norm_backward_rows = RmsNormBackwardRows,
       .rms_norm_backward_columns = RmsNormBackwardColumns,

@@ -28,6 +28,19 @@ struct FloatTile {
   int64_t y_stride = 0;
 };
 
+// The same of up to panel_rows weight rows and many tokens, both packed by pack_lanes: x in groups
+// of panel_tokens tokens, panel_width wide, one after another.
+struct FloatPanel {
+  const float* x = nullptr;
+  int64_t tokens = 0;
+  const float* w = nullptr;
+  int64_t rows = 0;
+  int64_t depth = 0;  // of a lane: a 16th of k, rounded up
+  const float* bias = nullptr;
+  float* y = nullptr;
+  int64_t y_stride = 0;
+};
+
 // Up to kAttentionSpan keys of one kv head, in groups of kAttentionPageUnit contiguous rows, or
 // units [dim][kAttentionPageUnit]. Values are floats, or halfs if all of the span's are.
 struct KeySpan {
@@ -57,15 +70,16 @@ struct SpanState {
 
 // Rows [0, m) of one panel of columns of a product: c (+)= a b. Rows of a come in groups of
 // kProductRows: value (r, l) of group g lies at g * a_group_stride + r * a_row_stride + l *
-// a_col_stride; one of a_row_stride and a_col_stride is 1. Rows of b may be read up to the next
-// multiple of 16 columns.
+// a_col_stride; one of a_row_stride and a_col_stride is 1. Columns of b come in tiles of
+// product_columns: value (l, j) of tile t lies at t * b_tile_stride + l * b_row_stride + j. Rows of
+// b may be read up to the next multiple of 16 columns.
 inline constexpr int64_t kProductPanel = 64;  // most columns that pay in one panel
 inline constexpr int64_t kProductRows = 6;    // of c in registers
 struct ProductPanel {
   const float* a = nullptr;
   int64_t a_group_stride = 0, a_row_stride = 0, a_col_stride = 0;
   const float* b = nullptr;
-  int64_t b_row_stride = 0;
+  int64_t b_row_stride = 0, b_tile_stride = 0;
   int64_t m = 0, n = 0, k = 0;
   float* c = nullptr;
   int64_t c_row_stride = 0;
@@ -76,6 +90,13 @@ struct LaneKernels {
   const char* target;  // "avx2", "avx512"
 
   void (*float_tile)(const FloatTile&);
+  // [16][ceil(k / 16)][width] on cache lines <- `count` rows of k float values: of row r value
+  // 16 i + j at [number of lane j][i][r]. Past k: zeros; past the last row: any row's values.
+  // width: whole registers.
+  void (*pack_lanes)(DType dtype, const std::byte* rows, int64_t row_bytes, int64_t count,
+                     int64_t k, int64_t width, float* packed);
+  void (*float_panel)(const FloatPanel&);
+  int panel_rows, panel_tokens, panel_width;  // of a FloatPanel; panel_width: of panel_tokens
   // keys [dim][kAttentionSpan] <- the span's key rows, transposed.
   void (*transpose_keys)(const KeySpan&, int64_t dim, float* keys);
   // One span: states[r], out[r * v_dim] for each query row. scratch: [rows][kAttentionSpan].
@@ -97,9 +118,15 @@ struct LaneKernels {
   // 32 values to int8 and their scale; see docs/numerics.md.
   float (*quantize_block)(const float* x, int8_t* q, int32_t* half_sums);
 
+  void (*widen)(DType dtype, const std::byte* x, int64_t n, float* y);  // float types
+
   // Backward; see ref/ref_backward.cc.
   void (*product_panel)(const ProductPanel&);
-  void (*widen)(DType dtype, const std::byte* x, int64_t n, float* y);  // float types
+  int product_columns;  // of a tile of b
+  // A ProductPanel's b with tiles contiguous, b_row_stride = product_columns <- `count` rows of n
+  // values of a float type; zeros past n.
+  void (*pack_columns)(DType dtype, const std::byte* rows, int64_t row_bytes, int64_t count,
+                       int64_t n, int64_t b_tile_stride, float* packed);
   float (*dot)(const float* a, const float* b, int64_t n);  // lane sum of fma(a, b, lane)
   void (*rms_norm_backward_rows)(const RmsNormBackwardArgs&, int64_t first_row, int64_t last_row,
                                  float* scales);

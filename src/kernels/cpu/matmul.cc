@@ -1,8 +1,8 @@
 // MatMul of the CPU backend: what is computed together, and by which thread.
 //
 // Few tokens: threads take runs of weight rows and stream them once. Many: a thread takes a group
-// of rows, unpacks it once when it is quantised, and meets all tokens. Activations are quantised
-// (or rounded) once for all jobs that share them.
+// of rows, unpacks it once (or packs it, when it is float), and meets all tokens. Activations are
+// quantised (or rounded, or packed) once for all jobs that share them.
 #include <unistd.h>
 
 #include <algorithm>
@@ -16,6 +16,8 @@ constexpr int64_t kRunBytes = 64 << 10;  // weights of one work item when tokens
 constexpr int64_t kFewTokens = 64;       // reading quantised weights still takes a share
 constexpr int64_t kFewFloatTokens = 8;   // the same of float weights, which take longer to multiply
 constexpr int64_t kFloatRows = 32;       // weight rows of one work item when tokens are many
+constexpr int64_t kPackedTokens = 24;    // from so many on float operands are packed
+constexpr int64_t kMostTokens = 512;  // met at once, so that what is prepared of them stays small
 
 // Float activations that stay in the second cache while weights pass by: half of it.
 int64_t TokenBlockBytes() {
@@ -24,13 +26,22 @@ int64_t TokenBlockBytes() {
   return bytes;
 }
 
+// How a job is computed, and so what is made of its activations.
+enum class Way { kQuantized, kRounded, kPacked, kPlain };
+
+struct Activations {
+  Way way = Way::kPlain;
+  const ActivationTile* tiles = nullptr;  // kQuantized
+  int64_t tile_count = 0;
+  const uint16_t* rounded = nullptr;  // kRounded: to bf16
+  int64_t rounded_stride = 0;
+  const float* packed = nullptr;  // kPacked: see FloatPanel
+};
+
 // One job with its activations ready and its share of the work items.
 struct Plan {
   MatMulJob job;
-  const ActivationTile* tiles = nullptr;  // quantised weights
-  int64_t tile_count = 0;
-  const uint16_t* rounded = nullptr;  // bf16 dot product
-  int64_t rounded_stride = 0;
+  Activations x;
   int64_t rows_per_item = 0;
   int64_t tokens_per_item = 0;
   int64_t row_items = 0;
@@ -76,19 +87,24 @@ bool SameActivations(const MatMulJob& a, const MatMulJob& b) {
   return a.x == b.x && a.x_stride == b.x_stride && a.m == b.m && a.w.cols() == b.w.cols();
 }
 
+// Tokens [first_token, first_token + kMostTokens) of all jobs.
 class MatMulRun {
  public:
   MatMulRun(Context& cx, const LaneKernels& lanes, const Int8Kernels& int8,
-            const Bf16DotKernel* bf16_dot, std::span<const MatMulJob> jobs)
+            const Bf16DotKernel* bf16_dot, std::span<const MatMulJob> jobs, int64_t first_token)
       : cx_(cx),
         lanes_(lanes),
         int8_(int8),
         bf16_dot_(cx.numerics == Numerics::kFast ? bf16_dot : nullptr) {
     plans_ = cx.shared.Allocate<Plan>(static_cast<int64_t>(jobs.size()));
-    for (const MatMulJob& job : jobs) {
-      if (job.m == 0 || job.w.rows() == 0) continue;
+    for (const MatMulJob& whole : jobs) {
+      MatMulJob job = whole;
+      job.m = std::min(kMostTokens, whole.m - first_token);
+      if (job.m <= 0 || job.w.rows() == 0) continue;
+      job.x += first_token * job.x_stride;
+      job.y += first_token * job.y_stride;
       Plan& plan = *new (&plans_[plan_count_]) Plan{.job = job};
-      PrepareActivations(&plan);
+      plan.x = PreparedActivations(job);
       ++plan_count_;
       total_rows_ += job.w.rows();
     }
@@ -106,68 +122,82 @@ class MatMulRun {
   }
 
  private:
-  void PrepareActivations(Plan* plan) {
-    const MatMulJob& job = plan->job;
-    const bool quantized = Info(job.w.dtype).quantized;
-    const bool rounded = job.w.dtype == DType::kBF16 && bf16_dot_ != nullptr;
-    if (!quantized && !rounded) return;
+  Way WayOf(const MatMulJob& job) const {
+    if (Info(job.w.dtype).quantized) return Way::kQuantized;
+    if (job.w.dtype == DType::kBF16 && bf16_dot_ != nullptr) return Way::kRounded;
+    return job.m >= kPackedTokens ? Way::kPacked : Way::kPlain;
+  }
+
+  Activations PreparedActivations(const MatMulJob& job) {
+    const Way way = WayOf(job);
     for (int64_t i = 0; i < plan_count_; ++i) {
-      if (!SameActivations(plans_[i].job, job)) continue;
-      if (quantized && plans_[i].tiles != nullptr) {
-        plan->tiles = plans_[i].tiles;
-        plan->tile_count = plans_[i].tile_count;
-        return;
-      }
-      if (rounded && plans_[i].rounded != nullptr) {
-        plan->rounded = plans_[i].rounded;
-        plan->rounded_stride = plans_[i].rounded_stride;
-        return;
-      }
+      if (plans_[i].x.way == way && SameActivations(plans_[i].job, job)) return plans_[i].x;
     }
-    if (quantized) {
-      Quantize(plan);
-    } else {
-      RoundToBf16(plan);
+    switch (way) {
+      case Way::kQuantized:
+        return Quantized(job);
+      case Way::kRounded:
+        return RoundedToBf16(job);
+      case Way::kPacked:
+        return Packed(job);
+      default:
+        return {};
     }
   }
 
-  void Quantize(Plan* plan) {
-    const MatMulJob& job = plan->job;
-    plan->tile_count = (job.m + kTileTokens - 1) / kTileTokens;
-    auto* tiles = cx_.shared.Allocate<ActivationTile>(plan->tile_count);
-    for (int64_t i = 0; i < plan->tile_count; ++i) {
+  Activations Quantized(const MatMulJob& job) {
+    const int64_t count = (job.m + kTileTokens - 1) / kTileTokens;
+    auto* tiles = cx_.shared.Allocate<ActivationTile>(count);
+    for (int64_t i = 0; i < count; ++i) {
       new (&tiles[i]) ActivationTile(NewTile(
           cx_.shared, std::min<int64_t>(kTileTokens, job.m - i * kTileTokens), job.w.cols() / 32));
     }
-    plan->tiles = tiles;
-    cx_.pool->ParallelFor(plan->tile_count, [&](int64_t i, int) {
+    cx_.pool->ParallelFor(count, [&](int64_t i, int) {
       QuantizeInto(lanes_, job.x + i * kTileTokens * job.x_stride, job.x_stride, tiles[i]);
     });
+    return {.way = Way::kQuantized, .tiles = tiles, .tile_count = count};
   }
 
-  void RoundToBf16(Plan* plan) {
-    const MatMulJob& job = plan->job;
-    plan->rounded_stride = (job.w.cols() + 31) / 32 * 32;
-    auto* rounded = cx_.shared.Allocate<uint16_t>(job.m * plan->rounded_stride);
-    plan->rounded = rounded;
+  Activations RoundedToBf16(const MatMulJob& job) {
+    const int64_t stride = (job.w.cols() + 31) / 32 * 32;
+    auto* rounded = cx_.shared.Allocate<uint16_t>(job.m * stride);
     cx_.pool->ParallelFor((job.m + 15) / 16, [&](int64_t i, int) {
       for (int64_t t = 16 * i; t < std::min(16 * i + 16, job.m); ++t) {
-        bf16_dot_->round(job.x + t * job.x_stride, job.w.cols(), rounded + t * plan->rounded_stride,
-                         plan->rounded_stride);
+        bf16_dot_->round(job.x + t * job.x_stride, job.w.cols(), rounded + t * stride, stride);
       }
     });
+    return {.way = Way::kRounded, .rounded = rounded, .rounded_stride = stride};
+  }
+
+  // Floats of `width` packed rows of k values.
+  static int64_t PackedSize(int64_t k, int64_t width) { return ((k + 15) / 16 | 1) * 16 * width; }
+
+  Activations Packed(const MatMulJob& job) {
+    const int64_t k = job.w.cols();
+    const int64_t width = lanes_.panel_tokens;
+    const int64_t groups = (job.m + width - 1) / width;
+    const int64_t size = PackedSize(k, lanes_.panel_width);
+    auto* packed = cx_.shared.Allocate<float>(groups * size);
+    cx_.pool->ParallelFor(groups, [&](int64_t i, int) {
+      const auto* x = reinterpret_cast<const std::byte*>(job.x + i * width * job.x_stride);
+      lanes_.pack_lanes(DType::kF32, x, job.x_stride * static_cast<int64_t>(sizeof(float)),
+                        std::min(width, job.m - i * width), k, lanes_.panel_width,
+                        packed + i * size);
+    });
+    return {.way = Way::kPacked, .packed = packed};
   }
 
   void Partition(Plan* plan) {
     const MatMulJob& job = plan->job;
     const int64_t group = int8_.group_rows;
     plan->tokens_per_item = job.m;
-    if (job.m > (plan->tiles == nullptr ? kFewFloatTokens : kFewTokens)) {
-      if (plan->tiles == nullptr) {
+    const bool quantized = plan->x.way == Way::kQuantized;
+    if (job.m > (quantized ? kFewTokens : kFewFloatTokens)) {
+      if (plan->x.way == Way::kRounded) {
         const int64_t bytes = job.w.cols() * static_cast<int64_t>(sizeof(float));
         plan->tokens_per_item = std::clamp<int64_t>(TokenBlockBytes() / bytes / 12 * 12, 12, job.m);
       }
-      plan->rows_per_item = plan->tiles != nullptr ? 2 * group : kFloatRows;
+      plan->rows_per_item = quantized ? 2 * group : kFloatRows;
     } else {
       // Small enough to balance, large enough to stream.
       const int64_t fair = total_rows_ / (cx_.pool->threads() * 8) + 1;
@@ -182,13 +212,38 @@ class MatMulRun {
   void RunItem(const Plan& plan, int64_t item, Arena& scratch) const {
     const int64_t first_row = item % plan.row_items * plan.rows_per_item;
     const int64_t rows = std::min(plan.rows_per_item, plan.job.w.rows() - first_row);
-    if (plan.tiles != nullptr) {
-      QuantizedRows(plan, first_row, rows, scratch);
-    } else {
-      const int64_t first_token = item / plan.row_items * plan.tokens_per_item;
-      const int64_t tokens = std::min(plan.tokens_per_item, plan.job.m - first_token);
-      FloatRows(plan, first_row, rows, first_token, tokens);
+    switch (plan.x.way) {
+      case Way::kQuantized:
+        return QuantizedRows(plan, first_row, rows, scratch);
+      case Way::kPacked:
+        return PackedRows(plan, first_row, rows, scratch);
+      default: {
+        const int64_t first_token = item / plan.row_items * plan.tokens_per_item;
+        const int64_t tokens = std::min(plan.tokens_per_item, plan.job.m - first_token);
+        FloatRows(plan, first_row, rows, first_token, tokens);
+      }
     }
+  }
+
+  void PackedRows(const Plan& plan, int64_t first_row, int64_t rows, Arena& scratch) const {
+    const MatMulJob& job = plan.job;
+    const int64_t k = job.w.cols();
+    const int64_t width = lanes_.panel_rows;
+    const Arena::Mark mark = scratch.Save();
+    auto* panel = scratch.Allocate<float>(PackedSize(k, width));
+    for (int64_t r = first_row; r < first_row + rows; r += width) {
+      const int64_t count = std::min(width, first_row + rows - r);
+      lanes_.pack_lanes(job.w.dtype, job.w.row(r), job.w.row_bytes(), count, k, width, panel);
+      lanes_.float_panel({.x = plan.x.packed,
+                          .tokens = job.m,
+                          .w = panel,
+                          .rows = count,
+                          .depth = (k + 15) / 16,
+                          .bias = job.bias == nullptr ? nullptr : job.bias + r,
+                          .y = job.y + r,
+                          .y_stride = job.y_stride});
+    }
+    scratch.Rewind(mark);
   }
 
   void FloatRows(const Plan& plan, int64_t first_row, int64_t rows, int64_t first_token,
@@ -205,8 +260,9 @@ class MatMulRun {
                             .bias = job.bias == nullptr ? nullptr : job.bias + first_row,
                             .y = job.y + first_token * job.y_stride + first_row,
                             .y_stride = job.y_stride};
-    if (plan.rounded != nullptr) {
-      bf16_dot_->tile(tile, plan.rounded + first_token * plan.rounded_stride, plan.rounded_stride);
+    if (plan.x.way == Way::kRounded) {
+      bf16_dot_->tile(tile, plan.x.rounded + first_token * plan.x.rounded_stride,
+                      plan.x.rounded_stride);
     } else {
       lanes_.float_tile(tile);
     }
@@ -235,15 +291,15 @@ class MatMulRun {
       if (r + group < first_row + rows) {
         next = {job.w.data + (r + group) * row_bytes, group * row_bytes / blocks};
       }
-      for (int64_t t = 0; t < plan.tile_count; ++t) {
+      for (int64_t t = 0; t < plan.x.tile_count; ++t) {
         const OutputTile out = {.y = job.y + t * kTileTokens * job.y_stride + r,
                                 .stride = job.y_stride,
                                 .rows = count,
                                 .bias = job.bias == nullptr ? nullptr : job.bias + r};
         if (panel != nullptr) {
-          int8_.dot_panel(job.w.dtype, panel, plan.tiles[t], out, t == 0 ? next : NextBytes());
+          int8_.dot_panel(job.w.dtype, panel, plan.x.tiles[t], out, t == 0 ? next : NextBytes());
         } else {
-          int8_.dot_stored(row_group, plan.tiles[t], out);
+          int8_.dot_stored(row_group, plan.x.tiles[t], out);
         }
       }
     }
@@ -263,8 +319,12 @@ class MatMulRun {
 }  // namespace
 
 void CpuBackend::MatMul(Context& cx, std::span<const MatMulJob> jobs) const {
-  cx.shared.Reset();
-  MatMulRun(cx, *lanes_, *int8_, bf16_dot_, jobs).Run();
+  int64_t most = 0;
+  for (const MatMulJob& job : jobs) most = std::max(most, job.m);
+  for (int64_t first = 0; first < most; first += kMostTokens) {
+    cx.shared.Reset();
+    MatMulRun(cx, *lanes_, *int8_, bf16_dot_, jobs, first).Run();
+  }
 }
 
 }  // namespace aha::kernels::cpu

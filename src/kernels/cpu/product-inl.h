@@ -50,14 +50,15 @@ HWY_INLINE void ProductTile(const ProductPanel& p, const float* a, const float* 
 template <int R, int V, bool kDown>
 HWY_NOINLINE void ProductColumns(const ProductPanel& p, const float* a, float* c, int64_t at) {
   const int64_t n = std::min(p.n - at, V * kVec);
-  if (n == V * kVec) return ProductTile<R, V, kDown>(p, a, p.b + at, c + at, p.c_row_stride);
+  const float* b = p.b + at / (kTileVectors * kVec) * p.b_tile_stride;
+  if (n == V * kVec) return ProductTile<R, V, kDown>(p, a, b, c + at, p.c_row_stride);
   alignas(64) float whole[R * V * kVec] = {};
   const size_t bytes = static_cast<size_t>(n) * sizeof(float);
   if (p.accumulate) {
     for (int r = 0; r < R; ++r)
       std::memcpy(whole + r * V * kVec, c + r * p.c_row_stride + at, bytes);
   }
-  ProductTile<R, V, kDown>(p, a, p.b + at, whole, V * kVec);
+  ProductTile<R, V, kDown>(p, a, b, whole, V * kVec);
   for (int r = 0; r < R; ++r) std::memcpy(c + r * p.c_row_stride + at, whole + r * V * kVec, bytes);
 }
 
@@ -100,6 +101,43 @@ HWY_INLINE void ProductPanelOf(const ProductPanel& p) {
 void ProductPanelRows(const ProductPanel& p) {
   if (p.a_row_stride == 1) return ProductPanelOf<true>(p);
   ProductPanelOf<false>(p);
+}
+
+template <DType kDType>
+HWY_INLINE void PackColumnsOf(const std::byte* rows, int64_t row_bytes, int64_t count, int64_t n,
+                              int64_t tile_stride, float* packed) {
+  using W = Weights<kDType>;
+  constexpr int64_t kBytes = sizeof(typename W::T);
+  constexpr int64_t kTile = kTileVectors * kVec;
+  const D d;
+  for (int64_t l = 0; l < count; ++l) {
+    const std::byte* row = rows + l * row_bytes;
+    float* to = packed + l * kTile;
+    int64_t j = 0;
+    for (; j + kTile <= n; j += kTile, to += tile_stride) {
+      for (int v = 0; v < kTileVectors; ++v) {
+        hn::Store(W::Load(row + (j + v * kVec) * kBytes), d, to + v * kVec);
+      }
+    }
+    if (j == n) continue;
+    alignas(64) std::byte rest[kTile * kBytes] = {};
+    std::memcpy(rest, row + j * kBytes, static_cast<size_t>((n - j) * kBytes));
+    for (int v = 0; v < kTileVectors; ++v) {
+      hn::Store(W::Load(rest + v * kVec * kBytes), d, to + v * kVec);
+    }
+  }
+}
+
+void PackColumns(DType dtype, const std::byte* rows, int64_t row_bytes, int64_t count, int64_t n,
+                 int64_t tile_stride, float* packed) {
+  switch (dtype) {
+    case DType::kF32:
+      return PackColumnsOf<DType::kF32>(rows, row_bytes, count, n, tile_stride, packed);
+    case DType::kF16:
+      return PackColumnsOf<DType::kF16>(rows, row_bytes, count, n, tile_stride, packed);
+    default:
+      return PackColumnsOf<DType::kBF16>(rows, row_bytes, count, n, tile_stride, packed);
+  }
 }
 
 template <DType kDType>
