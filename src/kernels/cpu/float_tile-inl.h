@@ -6,6 +6,8 @@
 #define AHA_KERNELS_CPU_FLOAT_TILE_INL_H_
 #endif
 
+#include <algorithm>
+
 #include "kernels/cpu/lane_kernels.h"
 #include "kernels/cpu/lanes-inl.h"
 
@@ -44,8 +46,9 @@ struct Weights<DType::kBF16> {
   }
 };
 
-// R rows of w against T rows of x. The innermost loads serve R * T multiply-adds.
-template <DType kDType, int R, int T>
+// R rows of w against T rows of x. The innermost loads serve R * T multiply-adds. kAhead: asks
+// memory for the next R rows meanwhile; rows are too short for the machine to see them coming.
+template <DType kDType, int R, int T, bool kAhead>
 HWY_NOINLINE void DotTile(const FloatTile& a, int64_t row, int64_t token) {
   using W = Weights<kDType>;
   constexpr int64_t kBytes = sizeof(typename W::T);
@@ -60,6 +63,9 @@ HWY_NOINLINE void DotTile(const FloatTile& a, int64_t row, int64_t token) {
   }
   const int64_t whole = a.k / kLanes * kLanes;
   for (int64_t i = 0; i < whole; i += kLanes) {
+    if constexpr (kAhead) {
+      for (int r = 0; r < R; ++r) __builtin_prefetch(w + (R + r) * a.row_bytes + i * kBytes, 0, 2);
+    }
     for (int p = 0; p < kParts; ++p) {
       VF wv[R];
       for (int r = 0; r < R; ++r) wv[r] = W::Load(w + r * a.row_bytes + (i + p * kVec) * kBytes);
@@ -94,27 +100,39 @@ HWY_NOINLINE void DotTile(const FloatTile& a, int64_t row, int64_t token) {
   }
 }
 
-// All rows against T tokens, which stay in the first cache.
-template <DType kDType, int T>
+// All rows against T tokens, which stay in the first cache. The first tokens find the rows in
+// memory.
+template <DType kDType, int T, bool kFirst>
 HWY_INLINE void DotTokens(const FloatTile& a, int64_t token) {
   // With the most tokens as many accumulators as the register file holds beside the loads; one
   // token takes more rows, so that the chains of one lane hide each other's latency.
   constexpr int kRows = kParts == 1 ? (T == 1 ? 8 : 4) : (T == 1 ? 4 : 2);
   int64_t row = 0;
-  for (; row + kRows <= a.rows; row += kRows) DotTile<kDType, kRows, T>(a, row, token);
-  for (; row < a.rows; ++row) DotTile<kDType, 1, T>(a, row, token);
+  for (; row + kRows <= a.rows; row += kRows) DotTile<kDType, kRows, T, kFirst>(a, row, token);
+  for (; row < a.rows; ++row) DotTile<kDType, 1, T, kFirst>(a, row, token);
 }
 
 template <DType kDType>
 void FloatTileOf(const FloatTile& a) {
   constexpr int kTokens = kParts == 1 ? 4 : 3;
-  int64_t t = 0;
-  for (; t + kTokens <= a.tokens; t += kTokens) DotTokens<kDType, kTokens>(a, t);
+  switch (std::min<int64_t>(a.tokens, kTokens)) {
+    case 1:
+      return DotTokens<kDType, 1, true>(a, 0);
+    case 2:
+      return DotTokens<kDType, 2, true>(a, 0);
+    case 3:
+      DotTokens<kDType, 3, true>(a, 0);
+      break;
+    default:
+      DotTokens<kDType, kTokens, true>(a, 0);
+  }
+  int64_t t = std::min<int64_t>(a.tokens, kTokens);
+  for (; t + kTokens <= a.tokens; t += kTokens) DotTokens<kDType, kTokens, false>(a, t);
   if (t + 2 <= a.tokens) {
-    DotTokens<kDType, 2>(a, t);
+    DotTokens<kDType, 2, false>(a, t);
     t += 2;
   }
-  if (t < a.tokens) DotTokens<kDType, 1>(a, t);
+  if (t < a.tokens) DotTokens<kDType, 1, false>(a, t);
 }
 
 void FloatTileDot(const FloatTile& a) {
