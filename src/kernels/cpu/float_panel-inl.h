@@ -35,7 +35,8 @@ HWY_INLINE void PackLanesOf(const std::byte* rows, int64_t row_bytes, int64_t co
                             int64_t width, float* packed) {
   using W = Weights<kDType>;
   constexpr int64_t kBytes = sizeof(typename W::T);
-  const int64_t depth = (k + kLanes - 1) / kLanes;
+  const int64_t depth = LaneDepth(k);
+  const int64_t lane = PackedLaneDepth(k) * width;
   for (int64_t first = 0; first < width; first += kVec) {
     const std::byte* from[kVec];
     for (int64_t r = 0; r < kVec; ++r) from[r] = rows + std::min(first + r, count - 1) * row_bytes;
@@ -60,8 +61,7 @@ HWY_INLINE void PackLanesOf(const std::byte* rows, int64_t row_bytes, int64_t co
         group[r] = widened[r];
       }
       float* to = packed + i * width + first;
-      Transpose(group, kLanes,
-                [&](int64_t j) { return to + kLaneNumber[j] * (depth | 1) * width; });
+      Transpose(group, kLanes, [&](int64_t j) { return to + kLaneNumber[j] * lane; });
     }
   }
 }
@@ -86,11 +86,13 @@ HWY_NOINLINE void PanelTile(const FloatPanel& a, const float* x, float* y) {
   alignas(64) float partial[4][T][kPanelRows];
   int top = 0;
   const float* rows = a.w;
+  const int64_t depth = LaneDepth(a.k);
+  const int64_t skip = PackedLaneDepth(a.k) - depth;
   for (int n = 0; n < kLanes; ++n) {
     for (int t = 0; t < T; ++t) {
       for (int v = 0; v < kPanelVectors; ++v) acc[t][v] = hn::Zero(d);
     }
-    for (int64_t i = 0; i < a.depth; ++i) {
+    for (int64_t i = 0; i < depth; ++i) {
       VF w[kPanelVectors];
       for (int v = 0; v < kPanelVectors; ++v) w[v] = hn::Load(d, rows + v * kVec);
       for (int t = 0; t < T; ++t) {
@@ -100,10 +102,8 @@ HWY_NOINLINE void PanelTile(const FloatPanel& a, const float* x, float* y) {
       x += kVec;
       rows += kPanelRows;
     }
-    if ((a.depth & 1) == 0) {
-      x += kVec;
-      rows += kPanelRows;
-    }
+    x += skip * kVec;
+    rows += skip * kPanelRows;
     for (int done = n; (done & 1) != 0; done >>= 1) {
       --top;
       for (int t = 0; t < T; ++t) {
@@ -142,7 +142,7 @@ HWY_INLINE void PanelRest(const FloatPanel& a, const float* x, float* y, int64_t
 }
 
 void FloatPanelDot(const FloatPanel& a) {
-  const int64_t group = kLanes * (a.depth | 1) * kVec;
+  const int64_t group = kLanes * PackedLaneDepth(a.k) * kVec;
   int64_t t = 0;
   for (; t + kPanelTokens <= a.tokens; t += kPanelTokens) {
     PanelTile<kPanelTokens>(a, a.x + t / kPanelTokens * group, a.y + t * a.y_stride);

@@ -28,6 +28,11 @@ struct FloatTile {
   int64_t y_stride = 0;
 };
 
+// Of k values each of the sixteen lanes sees so many. Packed lanes lie an odd number of rows apart:
+// with a power of two between them all sixteen would fall into one set of the first cache.
+inline int64_t LaneDepth(int64_t k) { return (k + 15) / 16; }
+inline int64_t PackedLaneDepth(int64_t k) { return LaneDepth(k) | 1; }
+
 // The same of up to panel_rows weight rows and many tokens, both packed by pack_lanes: x in groups
 // of panel_tokens tokens, panel_width wide, one after another.
 struct FloatPanel {
@@ -35,7 +40,7 @@ struct FloatPanel {
   int64_t tokens = 0;
   const float* w = nullptr;
   int64_t rows = 0;
-  int64_t depth = 0;  // of a lane: a 16th of k, rounded up
+  int64_t k = 0;
   const float* bias = nullptr;
   float* y = nullptr;
   int64_t y_stride = 0;
@@ -90,8 +95,8 @@ struct LaneKernels {
   const char* target;  // "avx2", "avx512"
 
   void (*float_tile)(const FloatTile&);
-  // [16][ceil(k / 16)][width] on cache lines <- `count` rows of k float values: of row r value
-  // 16 i + j at [number of lane j][i][r]. Past k: zeros; past the last row: any row's values.
+  // [16][PackedLaneDepth(k)][width] on cache lines <- `count` rows of k float values: of row r
+  // value 16 i + j at [number of lane j][i][r]. Past k: zeros; past the last row: any row's values.
   // width: whole registers.
   void (*pack_lanes)(DType dtype, const std::byte* rows, int64_t row_bytes, int64_t count,
                      int64_t k, int64_t width, float* packed);

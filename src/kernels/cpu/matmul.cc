@@ -170,7 +170,7 @@ class MatMulRun {
   }
 
   // Floats of `width` packed rows of k values.
-  static int64_t PackedSize(int64_t k, int64_t width) { return ((k + 15) / 16 | 1) * 16 * width; }
+  static int64_t PackedSize(int64_t k, int64_t width) { return 16 * PackedLaneDepth(k) * width; }
 
   Activations Packed(const MatMulJob& job) {
     const int64_t k = job.w.cols();
@@ -238,7 +238,7 @@ class MatMulRun {
                           .tokens = job.m,
                           .w = panel,
                           .rows = count,
-                          .depth = (k + 15) / 16,
+                          .k = k,
                           .bias = job.bias == nullptr ? nullptr : job.bias + r,
                           .y = job.y + r,
                           .y_stride = job.y_stride});
