@@ -68,14 +68,8 @@ HWY_INLINE void PackLanesOf(const std::byte* rows, int64_t row_bytes, int64_t co
 
 void PackLanes(DType dtype, const std::byte* rows, int64_t row_bytes, int64_t count, int64_t k,
                int64_t width, float* packed) {
-  switch (dtype) {
-    case DType::kF32:
-      return PackLanesOf<DType::kF32>(rows, row_bytes, count, k, width, packed);
-    case DType::kF16:
-      return PackLanesOf<DType::kF16>(rows, row_bytes, count, k, width, packed);
-    default:
-      return PackLanesOf<DType::kBF16>(rows, row_bytes, count, k, width, packed);
-  }
+  WithFloatType(
+      dtype, [&](auto type) { PackLanesOf<type.value>(rows, row_bytes, count, k, width, packed); });
 }
 
 // T tokens against all rows of a panel.

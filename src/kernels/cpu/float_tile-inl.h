@@ -6,7 +6,7 @@
 #define AHA_KERNELS_CPU_FLOAT_TILE_INL_H_
 #endif
 
-#include <algorithm>
+#include <type_traits>
 
 #include "kernels/cpu/lane_kernels.h"
 #include "kernels/cpu/lanes-inl.h"
@@ -45,6 +45,19 @@ struct Weights<DType::kBF16> {
     return hn::BitCast(D(), hn::ShiftLeft<16>(bits));
   }
 };
+
+// f(a constant that is `dtype`), for the types that Weights knows.
+template <typename F>
+HWY_INLINE void WithFloatType(DType dtype, const F& f) {
+  switch (dtype) {
+    case DType::kF32:
+      return f(std::integral_constant<DType, DType::kF32>());
+    case DType::kF16:
+      return f(std::integral_constant<DType, DType::kF16>());
+    default:
+      return f(std::integral_constant<DType, DType::kBF16>());
+  }
+}
 
 // R rows of w against T rows of x. The innermost loads serve R * T multiply-adds. kAhead: asks
 // memory for the next R rows meanwhile; rows are too short for the machine to see them coming.
@@ -112,38 +125,30 @@ HWY_INLINE void DotTokens(const FloatTile& a, int64_t token) {
   for (; row < a.rows; ++row) DotTile<kDType, 1, T, kFirst>(a, row, token);
 }
 
-template <DType kDType>
-void FloatTileOf(const FloatTile& a) {
+// As many tokens from `t` as go together; the first that is left.
+template <DType kDType, bool kFirst>
+HWY_INLINE int64_t DotNext(const FloatTile& a, int64_t t) {
   constexpr int kTokens = kParts == 1 ? 4 : 3;
-  switch (std::min<int64_t>(a.tokens, kTokens)) {
-    case 1:
-      return DotTokens<kDType, 1, true>(a, 0);
-    case 2:
-      return DotTokens<kDType, 2, true>(a, 0);
-    case 3:
-      DotTokens<kDType, 3, true>(a, 0);
-      break;
-    default:
-      DotTokens<kDType, kTokens, true>(a, 0);
+  const int64_t left = a.tokens - t;
+  if (left >= kTokens) {
+    DotTokens<kDType, kTokens, kFirst>(a, t);
+    return t + kTokens;
   }
-  int64_t t = std::min<int64_t>(a.tokens, kTokens);
-  for (; t + kTokens <= a.tokens; t += kTokens) DotTokens<kDType, kTokens, false>(a, t);
-  if (t + 2 <= a.tokens) {
-    DotTokens<kDType, 2, false>(a, t);
-    t += 2;
+  if (left >= 2) {
+    DotTokens<kDType, 2, kFirst>(a, t);
+    return t + 2;
   }
-  if (t < a.tokens) DotTokens<kDType, 1, false>(a, t);
+  DotTokens<kDType, 1, kFirst>(a, t);
+  return t + 1;
 }
 
 void FloatTileDot(const FloatTile& a) {
-  switch (a.dtype) {
-    case DType::kF32:
-      return FloatTileOf<DType::kF32>(a);
-    case DType::kF16:
-      return FloatTileOf<DType::kF16>(a);
-    default:
-      return FloatTileOf<DType::kBF16>(a);
-  }
+  if (a.tokens == 0) return;
+  WithFloatType(a.dtype, [&](auto type) {
+    for (int64_t t = DotNext<type.value, true>(a, 0); t < a.tokens;) {
+      t = DotNext<type.value, false>(a, t);
+    }
+  });
 }
 
 }  // namespace aha::kernels::cpu::HWY_NAMESPACE

@@ -19,10 +19,10 @@ constexpr int64_t kFloatRows = 32;       // weight rows of one work item when to
 constexpr int64_t kPackedTokens = 24;    // from so many on float operands are packed
 constexpr int64_t kMostTokens = 512;  // met at once, so that what is prepared of them stays small
 
-// Float activations that stay in the second cache while weights pass by: half of it.
+// Rounded activations that stay in the second cache while weights pass by: a quarter of it.
 int64_t TokenBlockBytes() {
   static const int64_t bytes =
-      std::clamp<int64_t>(sysconf(_SC_LEVEL2_CACHE_SIZE) / 2, 128 << 10, 512 << 10);
+      std::clamp<int64_t>(sysconf(_SC_LEVEL2_CACHE_SIZE) / 4, 64 << 10, 256 << 10);
   return bytes;
 }
 
@@ -194,7 +194,7 @@ class MatMulRun {
     const bool quantized = plan->x.way == Way::kQuantized;
     if (job.m > (quantized ? kFewTokens : kFewFloatTokens)) {
       if (plan->x.way == Way::kRounded) {
-        const int64_t bytes = job.w.cols() * static_cast<int64_t>(sizeof(float));
+        const int64_t bytes = job.w.cols() * static_cast<int64_t>(sizeof(uint16_t));
         plan->tokens_per_item = std::clamp<int64_t>(TokenBlockBytes() / bytes / 12 * 12, 12, job.m);
       }
       plan->rows_per_item = quantized ? 2 * group : kFloatRows;

@@ -130,14 +130,9 @@ HWY_INLINE void PackColumnsOf(const std::byte* rows, int64_t row_bytes, int64_t 
 
 void PackColumns(DType dtype, const std::byte* rows, int64_t row_bytes, int64_t count, int64_t n,
                  int64_t tile_stride, float* packed) {
-  switch (dtype) {
-    case DType::kF32:
-      return PackColumnsOf<DType::kF32>(rows, row_bytes, count, n, tile_stride, packed);
-    case DType::kF16:
-      return PackColumnsOf<DType::kF16>(rows, row_bytes, count, n, tile_stride, packed);
-    default:
-      return PackColumnsOf<DType::kBF16>(rows, row_bytes, count, n, tile_stride, packed);
-  }
+  WithFloatType(dtype, [&](auto type) {
+    PackColumnsOf<type.value>(rows, row_bytes, count, n, tile_stride, packed);
+  });
 }
 
 template <DType kDType>
@@ -155,9 +150,7 @@ HWY_INLINE void WidenOf(const std::byte* x, int64_t n, float* y) {
 }
 
 void Widen(DType dtype, const std::byte* x, int64_t n, float* y) {
-  if (dtype == DType::kF32) return WidenOf<DType::kF32>(x, n, y);
-  if (dtype == DType::kF16) return WidenOf<DType::kF16>(x, n, y);
-  WidenOf<DType::kBF16>(x, n, y);
+  WithFloatType(dtype, [&](auto type) { WidenOf<type.value>(x, n, y); });
 }
 
 }  // namespace aha::kernels::cpu::HWY_NAMESPACE
