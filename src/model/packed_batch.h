@@ -25,6 +25,11 @@ class PackedBatch {
 
   // Positions 0, 1, ... when none are given. They must be reserved in the model.
   void Add(std::span<const int32_t> tokens, std::span<const int32_t> positions = {});
+  // What follows the first `prompt` tokens of the document that lies at `document` (a number of
+  // tokens() before it was added) in another document: those tokens are computed once for both.
+  // Positions prompt, prompt + 1, ... when none are given.
+  void Branch(int64_t document, int64_t prompt, std::span<const int32_t> tokens,
+              std::span<const int32_t> positions = {});
   void Clear();
   int64_t tokens() const { return static_cast<int64_t>(tokens_.size()); }
   // Valid until Add or Clear.
@@ -33,6 +38,8 @@ class PackedBatch {
  private:
   const ModelInfo& info_;
   std::vector<int32_t> tokens_, positions_, slots_;
+  std::vector<int32_t> key_tokens_;  // of each row that a sequence sees
+  bool branched_ = false;            // else they are the tokens in order
   std::vector<kernels::AttentionSequence> sequences_;
   std::vector<float> k_, v_;
   std::vector<void*> k_layers_, v_layers_;

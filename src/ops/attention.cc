@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "ops/rows.h"
+
 namespace aha::ops {
 namespace {
 
@@ -108,8 +110,17 @@ void CheckPacked(const KvBatch& kv) {
   CHECK(kv.page_tokens == 0, "a tape over pages");
   CHECK(kv.dtype == DType::kF32, "a tape over rounded keys and values");
   for (const kernels::AttentionSequence& s : kv.sequences) {
-    CHECK(s.first_position == 0 && s.first_row == s.first_query,
-          "a tape over a part of a document");
+    if (kv.key_tokens.empty()) {
+      CHECK(s.first_position == 0 && s.first_row == s.first_query,
+            "a tape over a part of a document");
+      continue;
+    }
+    for (int64_t i = 0; i < s.queries; ++i) {
+      const int64_t row = s.first_row + s.first_position + i;
+      CHECK(row < static_cast<int64_t>(kv.key_tokens.size()) &&
+                kv.key_tokens[static_cast<size_t>(row)] == s.first_query + i,
+            "a query that does not see itself");
+    }
   }
 }
 
@@ -118,13 +129,26 @@ void CheckPacked(const KvBatch& kv) {
 Tensor Attend(Context& cx, const KvBatch& kv, int layer, const KvLayout& layout, const Tensor& q,
               const Tensor& k, const Tensor& v, float scale) {
   CheckShapes(kv, layer, layout, q, k, v);
-  if (kv.dtype == DType::kF16) {
-    StoreNarrowed(cx, kv, layer, layout, k, v);
+  const void* keys = nullptr;
+  const void* values = nullptr;
+  // What the sequences see of this pass: its tokens in order, or as key_tokens says.
+  Tensor seen_k = k;
+  Tensor seen_v = v;
+  if (!kv.key_tokens.empty()) {
+    const int64_t tokens = q.shape[0];
+    seen_k = Rows(cx, k.As({tokens, layout.k_width()}), kv.key_tokens);
+    if (!layout.latent) seen_v = Rows(cx, v.As({tokens, layout.v_width()}), kv.key_tokens);
+    keys = seen_k.data;
+    values = layout.latent ? keys : seen_v.data;
   } else {
-    Store(kv, layer, layout, k.data, v.data);
+    if (kv.dtype == DType::kF16) {
+      StoreNarrowed(cx, kv, layer, layout, k, v);
+    } else {
+      Store(kv, layer, layout, k.data, v.data);
+    }
+    keys = kv.k[static_cast<size_t>(layer)];
+    values = layout.latent ? keys : kv.v[static_cast<size_t>(layer)];
   }
-  const void* keys = kv.k[static_cast<size_t>(layer)];
-  const void* values = layout.latent ? keys : kv.v[static_cast<size_t>(layer)];
 
   Tensor out = cx.New({q.shape[0], q.shape[1] * layout.v_dim});
   kernels::AttentionArgs args = {
@@ -155,10 +179,10 @@ Tensor Attend(Context& cx, const KvBatch& kv, int layer, const KvLayout& layout,
       kernels::AttentionBackwardArgs back = {.forward = args,
                                              .dout = cx.tape->Gradient(out).data,
                                              .dq = cx.tape->Gradient(q).data,
-                                             .dk = cx.tape->Gradient(k).data};
-      back.dv = layout.latent ? back.dk : cx.tape->Gradient(v).data;
-      back.forward.kv.k = k.data;
-      back.forward.kv.v = layout.latent ? k.data : v.data;
+                                             .dk = cx.tape->Gradient(seen_k).data};
+      back.dv = layout.latent ? back.dk : cx.tape->Gradient(seen_v).data;
+      back.forward.kv.k = seen_k.data;
+      back.forward.kv.v = layout.latent ? seen_k.data : seen_v.data;
       cx.backend().AttentionBackward(cx.kernels, back);
     });
   }

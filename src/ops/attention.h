@@ -24,9 +24,10 @@ struct KvLayout {
   }
 };
 
-// One forward pass's view of the cache. Row r of layer l's keys is k[l] + r * k_width; in pages of
-// a layout that is not latent they lie in units (kernels::KvView::in_units). Every sequence of
-// the pass stands once in `sequences`; its queries are consecutive tokens of the batch.
+// One forward pass's view of the cache, or on packed rows (page_tokens 0) of the pass's own keys.
+// Row r of layer l's keys is k[l] + r * k_width; in pages of a layout that is not latent they lie
+// in units (kernels::KvView::in_units). Every sequence of the pass stands once in `sequences`; its
+// queries are consecutive tokens of the batch.
 struct KvBatch {
   std::span<void* const> k;        // [layers]
   std::span<void* const> v;        // [layers]; null for latent layouts
@@ -34,9 +35,13 @@ struct KvBatch {
   int64_t page_tokens = 0;         // 0: sequences are contiguous rows
   std::span<const int32_t> slots;  // [tokens] row where each token's key and value are stored
   std::span<const kernels::AttentionSequence> sequences;
+  // Packed sequences that begin alike may share what is computed of their beginning: row r of what
+  // they see is then the key and value of the pass's token key_tokens[r]. Empty: of token r.
+  std::span<const int32_t> key_tokens;
 };
 
-// With a tape the batch must be packed: each document whole, its rows and queries at one place.
+// With a tape the batch must be packed: each document whole, its rows and queries at one place, but
+// for a beginning that it shares.
 // Stores k [tokens, n_kv_heads * k_dim] and v [tokens, n_kv_heads * v_dim] (null data when latent)
 // at the batch's slots of `layer`, then returns softmax(scale q k^T) v over each query's sequence
 // so far: q [tokens, n_heads, k_dim] -> [tokens, n_heads * v_dim].

@@ -378,6 +378,31 @@ TEST(Gradient, AttendToLatentRows) {
          }});
 }
 
+// Tokens 0 to 2 are the beginning of two documents, which go on with 3, 4 and with 5.
+TEST(Gradient, AttendToASharedBeginning) {
+  static const std::vector<int32_t> key_tokens = {0, 1, 2, 0, 1, 2, 3, 4, 0, 1, 2, 5};
+  const auto shared = [](Packed packed) {
+    packed.sequences = {{.queries = 3},
+                        {.first_query = 3, .queries = 2, .first_position = 3, .first_row = 3},
+                        {.first_query = 5, .queries = 1, .first_position = 3, .first_row = 8}};
+    packed.batch.sequences = packed.sequences;
+    packed.batch.key_tokens = key_tokens;
+    return packed;
+  };
+  const KvLayout layout = {.n_kv_heads = 2, .k_dim = 3, .v_dim = 2};
+  const Packed packed = shared(Packed(layout, {6}));
+  Check({.inputs = {Random({6, 4, 3}, 1, 2), Random({6, 6}, 2, 2), Random({6, 4}, 3)},
+         .body = [&](Context& cx, const auto& x, const auto&) -> std::vector<Tensor> {
+           return {Attend(cx, packed.batch, 0, layout, x[0], x[1], x[2], 0.7f)};
+         }});
+  const KvLayout latent = {.n_kv_heads = 1, .k_dim = 5, .v_dim = 3, .latent = true};
+  const Packed rows = shared(Packed(latent, {6}));
+  Check({.inputs = {Random({6, 2, 5}, 1, 2), Random({6, 5}, 2)},
+         .body = [&](Context& cx, const auto& x, const auto&) -> std::vector<Tensor> {
+           return {Attend(cx, rows.batch, 0, latent, x[0], x[1], {}, 0.7f)};
+         }});
+}
+
 // Scores so far apart that no step changes the choice.
 Values Apart() {
   return {{3, 6},

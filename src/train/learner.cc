@@ -20,28 +20,6 @@ double Power(double beta, int64_t n) {
   return out;
 }
 
-// What the loss looks at: rows of the hidden states and the tokens that follow them.
-struct TargetRows {
-  std::vector<int32_t> rows, ids;
-  std::vector<size_t> first;  // of each sequence, and the end
-
-  TargetRows(std::span<const TrainingSequence> sequences, PackedBatch* batch) {
-    for (const TrainingSequence& s : sequences) {
-      first.push_back(rows.size());
-      for (const int32_t t : s.targets) {
-        rows.push_back(static_cast<int32_t>(batch->tokens()) + t - 1);
-        ids.push_back(s.ids[static_cast<size_t>(t)]);
-      }
-      batch->Add(s.ids, s.positions);
-    }
-    first.push_back(rows.size());
-  }
-  std::span<float> Of(size_t sequence, const Tensor& t) const {
-    if (t.data == nullptr) return {};
-    return t.span().subspan(first[sequence], first[sequence + 1] - first[sequence]);
-  }
-};
-
 }  // namespace
 
 Result<std::unique_ptr<Learner>> Learner::Create(ModelFiles files, const kernels::Backend* backend,
@@ -69,6 +47,10 @@ int64_t Learner::trained_parameters() const {
   return n;
 }
 
+double Learner::ForwardFlops(int64_t tokens) const {
+  return 2 * static_cast<double>(model_->info().active_parameters) * static_cast<double>(tokens);
+}
+
 int64_t Learner::MicroBatchTokens(const PassOptions& options) const {
   constexpr int64_t kFirst = 256;  // before anything is known
   const int64_t most =
@@ -78,27 +60,28 @@ int64_t Learner::MicroBatchTokens(const PassOptions& options) const {
   return std::clamp<int64_t>(most, 1, options.micro_batch_tokens);
 }
 
-void Learner::ForEachPass(
-    std::span<const TrainingSequence> sequences, const PassOptions& options,
-    const std::function<void(PackedBatch&, size_t first, size_t last)>& pass) {
+void Learner::ForEachPass(std::span<const TrainingSequence> sequences, const PassOptions& options,
+                          const PassFn& pass) {
   PackedBatch batch(model_->info());
-  for (size_t first = 0; first < sequences.size();) {
+  const std::vector<PromptGroup> groups = PromptGroups(sequences);
+  for (size_t first = 0; first < groups.size();) {
     size_t last = first;
     int64_t tokens = 0;
     int64_t longest = 0;
     const int64_t most = MicroBatchTokens(options);
-    while (last < sequences.size()) {
-      const TrainingSequence& s = sequences[last];
-      const auto n = static_cast<int64_t>(s.ids.size());
-      if (last > first && tokens + n > most) break;
-      tokens += n;
-      for (const int32_t p : s.positions) longest = std::max<int64_t>(longest, p + 1);
-      longest = std::max(longest, n);
-      ++last;
+    for (; last < groups.size(); ++last) {
+      const PromptGroup& group = groups[last];
+      if (last > first && tokens + group.tokens > most) break;
+      tokens += group.tokens;
+      longest = std::max(longest, group.longest);
     }
     model_->ReservePositions(longest);
     batch.Clear();
-    pass(batch, first, last);
+    const TargetRows rows(sequences, std::span(groups).subspan(first, last - first), &batch);
+    if (!rows.rows.empty()) {
+      pass(batch, rows, groups[first].first);
+      flops_ += ForwardFlops(batch.tokens());
+    }
     cx_->activations.Reset();
     first = last;
   }
@@ -107,9 +90,7 @@ void Learner::ForEachPass(
 void Learner::Accumulate(std::span<const TrainingSequence> sequences, const PassOptions& options,
                          const LossFn& loss) {
   tape_.set_recompute(options.recompute);
-  ForEachPass(sequences, options, [&](PackedBatch& batch, size_t first, size_t last) {
-    const TargetRows rows(sequences.subspan(first, last - first), &batch);
-    if (rows.rows.empty()) return;
+  ForEachPass(sequences, options, [&](PackedBatch& batch, const TargetRows& rows, size_t first) {
     cx_->tape = &tape_;
     const Tensor hidden = model_->Forward(*cx_, batch.forward());
     const Tensor logits = model_->Logits(*cx_, ops::Rows(*cx_, hidden, rows.rows));
@@ -117,7 +98,7 @@ void Learner::Accumulate(std::span<const TrainingSequence> sequences, const Pass
         ops::LogProbs(*cx_, logits, rows.ids, options.temperature, options.with_entropy);
     const Tensor dlogprob = tape_.Gradient(out.logprob);
     const Tensor dentropy = options.with_entropy ? tape_.Gradient(out.entropy) : Tensor{};
-    for (size_t i = 0; i < last - first; ++i) {
+    for (size_t i = 0; i < rows.sequences(); ++i) {
       loss({.index = first + i,
             .logprobs = rows.Of(i, out.logprob),
             .entropy = rows.Of(i, out.entropy),
@@ -126,6 +107,11 @@ void Learner::Accumulate(std::span<const TrainingSequence> sequences, const Pass
     }
     tape_.Backward(*cx_);
     cx_->tape = nullptr;
+    // The gradients of inputs, those of the weights that have one, and what is computed again.
+    const double forward = ForwardFlops(batch.tokens());
+    const auto active = static_cast<double>(model_->info().active_parameters);
+    flops_ += forward * (1 + std::min(1.0, static_cast<double>(trained_parameters()) / active));
+    if (options.recompute) flops_ += forward;
     if (const auto tokens = static_cast<int64_t>(batch.forward().tokens.size());
         tokens > largest_pass_) {
       largest_pass_ = tokens;
@@ -143,13 +129,11 @@ void Learner::Accumulate(std::span<const TrainingSequence> sequences, const Pass
 std::vector<std::vector<float>> Learner::LogProbs(std::span<const TrainingSequence> sequences,
                                                   const PassOptions& options) {
   std::vector<std::vector<float>> all(sequences.size());
-  ForEachPass(sequences, options, [&](PackedBatch& batch, size_t first, size_t last) {
-    const TargetRows rows(sequences.subspan(first, last - first), &batch);
-    if (rows.rows.empty()) return;
+  ForEachPass(sequences, options, [&](PackedBatch& batch, const TargetRows& rows, size_t first) {
     const Tensor hidden = model_->Forward(*cx_, batch.forward());
     const Tensor logits = model_->Logits(*cx_, ops::Rows(*cx_, hidden, rows.rows));
     const Tensor out = ops::LogProbs(*cx_, logits, rows.ids, options.temperature).logprob;
-    for (size_t i = 0; i < last - first; ++i) {
+    for (size_t i = 0; i < rows.sequences(); ++i) {
       const std::span<float> of = rows.Of(i, out);
       all[first + i].assign(of.begin(), of.end());
     }
@@ -160,9 +144,8 @@ std::vector<std::vector<float>> Learner::LogProbs(std::span<const TrainingSequen
 Status Learner::NotFinite(std::span<const TrainingSequence> sequences, const PassOptions& options) {
   int64_t layer = -1;
   cx_->tape = nullptr;
-  ForEachPass(sequences, options, [&](PackedBatch& batch, size_t first, size_t last) {
-    const TargetRows rows(sequences.subspan(first, last - first), &batch);
-    if (rows.rows.empty() || layer >= 0) return;
+  ForEachPass(sequences, options, [&](PackedBatch& batch, const TargetRows&, size_t) {
+    if (layer >= 0) return;
     ForwardBatch forward = batch.forward();
     forward.observer = [&](int at, const Tensor& state) {
       const auto finite = [](float x) { return std::isfinite(x); };

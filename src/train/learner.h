@@ -12,21 +12,15 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "model/model.h"
-#include "model/packed_batch.h"
 #include "ops/context.h"
 #include "train/recipe.h"
+#include "train/training_sequence.h"
 
 namespace aha {
-
-// One document or sampled output: some of its tokens are predicted.
-struct TrainingSequence {
-  std::vector<int32_t> ids;
-  std::vector<int32_t> positions;  // empty: 0, 1, ...
-  std::vector<int32_t> targets;    // indices into ids, each > 0, ascending
-};
 
 // The predictions of sequence `index`: what loss says of them becomes their gradient. Spans are
 // [targets]; entropy and dentropy are empty unless asked for.
@@ -40,8 +34,8 @@ using LossFn = std::function<void(const Predictions&)>;
 struct PassOptions {
   float temperature = 1;
   bool with_entropy = false;
-  int64_t micro_batch_tokens = 8192;  // at most; a sequence alone may have more
-  // Of one micro-batch, as far as those before tell; a sequence alone may take more.
+  int64_t micro_batch_tokens = 8192;  // at most; a group of one prompt alone may have more
+  // Of one micro-batch, as far as those before tell; such a group alone may take more.
   int64_t activation_bytes = int64_t{1} << 30;
   bool recompute = false;
 };
@@ -61,6 +55,10 @@ class Learner {
   // Of the passes so far, gradients of activations included.
   double activation_bytes_per_token() const { return token_bytes_; }
   size_t activation_bytes() const { return cx_->activations.capacity() + tape_.bytes(); }
+
+  // Operations on weights in the passes since the last call, two a multiply-add: attention's own
+  // are not counted.
+  double TakeFlops() { return std::exchange(flops_, 0); }
 
   // Forward and backward of all sequences; gradients are added to.
   void Accumulate(std::span<const TrainingSequence> sequences, const PassOptions& options,
@@ -101,8 +99,11 @@ class Learner {
  private:
   explicit Learner(ModelFiles files) : files_(std::move(files)) {}
   void SwapReference();
+  // One micro-batch: its sequences from number `first` on, packed.
+  using PassFn = std::function<void(PackedBatch&, const TargetRows&, size_t first)>;
+  double ForwardFlops(int64_t tokens) const;
   void ForEachPass(std::span<const TrainingSequence> sequences, const PassOptions& options,
-                   const std::function<void(PackedBatch&, size_t first, size_t last)>& pass);
+                   const PassFn& pass);
 
   ModelFiles files_;
   std::unique_ptr<Model> model_;
@@ -116,6 +117,7 @@ class Learner {
   int64_t updates_ = 0;
   int64_t largest_pass_ = 0;  // tokens of the largest one with gradients
   double token_bytes_ = 0;    // of its activations; 0: there was none
+  double flops_ = 0;
 };
 
 }  // namespace aha

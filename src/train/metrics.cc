@@ -88,8 +88,8 @@ std::string EventOf(const Json& line) {
 }  // namespace
 
 bool IsTiming(const std::string& key) {
-  return key == "time" || key == "step_time" || key == "tokens_per_second" || key == "flops" ||
-         key.starts_with("time/") || key.starts_with("flops_");
+  return key == "time" || key == "step_time" || key == "tokens_per_second" ||
+         key.starts_with("time/");
 }
 
 Result<LineFile> LineFile::Open(const std::filesystem::path& path, uint64_t bytes) {

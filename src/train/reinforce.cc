@@ -62,6 +62,7 @@ class Reinforcement : public StageRunner {
     const bool refresh = recipe_.reference_every > 0 && step % recipe_.reference_every == 0;
     if (recipe_.loss.beta > 0 && (step == 0 || refresh)) parts_.learner->SetReference();
     AHA_RETURN_IF_ERROR(Learn(step, cap, groups, line));
+    (*line)["flops"] = SampledFlops(groups) + parts_.learner->TakeFlops();
     (*line)["time/rollout"] = rolled - start;
     (*line)["time/update"] = Seconds() - rolled;
     return OkStatus();
@@ -134,6 +135,7 @@ class Reinforcement : public StageRunner {
                          rule_.Reward(*parts_.task, problem, {s.text, s.tokens, s.truncated, cap}));
     s.trained = !(s.truncated && recipe_.overlong == Overlong::kMask);
     s.sequence.ids = prompt;
+    s.sequence.prompt = static_cast<int32_t>(prompt.size());
     s.sequence.ids.insert(s.sequence.ids.end(), c.ids.begin(), c.ids.end());
     for (size_t i = prompt.size(); i < s.sequence.ids.size(); ++i) {
       s.sequence.targets.push_back(static_cast<int32_t>(i));
@@ -169,6 +171,17 @@ class Reinforcement : public StageRunner {
     for (Group& g : *groups) {
       if (g.trained && ++taken > recipe_.prompts) g.trained = false;
     }
+  }
+
+  // As the learner counts: a group's prompt is computed once, then each token that was drawn.
+  double SampledFlops(const std::vector<Group>& groups) const {
+    int64_t tokens = 0;
+    for (const Group& g : groups) {
+      tokens += g.samples.front().sequence.prompt;
+      for (const Sample& s : g.samples) tokens += s.tokens;
+    }
+    return 2 * static_cast<double>(parts_.learner->model().info().active_parameters) *
+           static_cast<double>(tokens);
   }
 
   void Describe(const std::vector<Group>& groups, int64_t cap, Json* line) const {

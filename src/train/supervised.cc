@@ -177,6 +177,7 @@ class Supervised : public StageRunner {
     (*line)["grad_norm"] = norm;
     (*line)["learning_rate"] = lr;
     (*line)["step_tokens"] = tokens;
+    (*line)["flops"] = parts_.learner->TakeFlops();
     return OkStatus();
   }
 
