@@ -88,7 +88,8 @@ std::string EventOf(const Json& line) {
 }  // namespace
 
 bool IsTiming(const std::string& key) {
-  return key == "time" || key == "step_time" || key == "tokens_per_second" ||
+  // Operations too: runs that older programs began have none to compare.
+  return key == "time" || key == "step_time" || key == "tokens_per_second" || key == "flops" ||
          key.starts_with("time/");
 }
 
