@@ -44,7 +44,8 @@ bool Apply(char op, Integer a, Integer b, Integer* out) {
 
 struct Kind {
   enum class Of { kChain, kMultiplication } of = Of::kChain;
-  int64_t terms = 4, digits = 2;
+  int64_t terms = 4, digits = 2;              // at most
+  int64_t least_terms = 4, least_digits = 2;  // of a chain; of a multiplication
   std::string operations = "+-*";
 };
 
@@ -167,16 +168,21 @@ class Chains {
     return std::nullopt;
   }
 
-  // Of a chain's numbers the length is even between 1 and `digits`; a factor's is `digits`.
+  // Of a chain's numbers each length between 1 and `digits` is as likely; factors are of one
+  // length.
   Chain Draw(const Rng& rng, uint64_t at) const {
     Chain chain;
     const bool product = kind_.of == Kind::Of::kMultiplication;
-    const int64_t terms = product ? 2 : kind_.terms;
+    const int64_t least = product ? kind_.least_digits : kind_.least_terms;
+    const int64_t most = product ? kind_.digits : kind_.terms;
+    const auto size = least + static_cast<int64_t>(
+                                  Below(rng.Bits(at, 3), static_cast<uint64_t>(most - least + 1)));
+    const int64_t terms = product ? 2 : size;
     for (int64_t i = 0; i < terms; ++i) {
       const uint64_t slot = at + static_cast<uint64_t>(i);
-      const auto most = static_cast<uint64_t>(kind_.digits);
+      const auto longest = static_cast<uint64_t>(kind_.digits);
       const auto digits =
-          product ? kind_.digits : static_cast<int64_t>(1 + Below(rng.Bits(slot, 0), most));
+          product ? size : static_cast<int64_t>(1 + Below(rng.Bits(slot, 0), longest));
       const int64_t low = digits == 1 && !product ? 0 : PowerOfTen(digits - 1);
       const auto count = static_cast<uint64_t>(PowerOfTen(digits) - low);
       chain.numbers.push_back(low + static_cast<int64_t>(Below(rng.Bits(slot, 1), count)));
@@ -240,7 +246,10 @@ class Arithmetic : public Environment {
     const Chain chain = chains_.Get(split, seed, index);
     return {.id = chain.Key(),
             .prompt = chain.Text() + "=",
-            .answer = ToString(Work(chains_.kind(), chain).value())};
+            .answer = ToString(Work(chains_.kind(), chain).value()),
+            .level = chains_.kind().of == Kind::Of::kChain
+                         ? fmt::format("{} terms", chain.numbers.size())
+                         : fmt::format("{} digits", ToString(chain.numbers[0]).size())};
   }
 
   Result<Score> Grade(const Problem& problem, std::string_view completion) const override {
@@ -315,13 +324,20 @@ Result<Chains> ReadChains(Section& s, const std::string& where) {
   s.ReadOne("kind", {"chain", "multiplication"}, &kind.of);
   const bool chain = kind.of == Kind::Of::kChain;
   s.Read("digits", &kind.digits, 1, chain ? kMostDigits - 1 : kMostDigits);
-  for (const char* key : {"terms", "operations"}) {
+  for (const char* key : {"terms", "least_terms", "operations"}) {
     if (!chain && s.Has(key)) {
       s.Fail(
           InvalidArgument("{} {}: a multiplication has two factors and no such key", where, key));
     }
   }
+  if (chain && s.Has("least_digits")) {
+    s.Fail(InvalidArgument("{} least_digits: a chain's numbers have any length", where));
+  }
+  kind.least_digits = kind.digits;
+  s.Read("least_digits", &kind.least_digits, 1, kind.digits);
   s.Read("terms", &kind.terms, 2, kMostTerms);
+  kind.least_terms = kind.terms;
+  s.Read("least_terms", &kind.least_terms, 2, kind.terms);
   s.Read("operations", &kind.operations);
   const std::string& operations = kind.operations;
   for (const char op : operations) {

@@ -18,10 +18,11 @@
 
 namespace aha {
 
-// Options: kind ("chain" or "multiplication"; chain). Of a chain: terms (4), digits (2) that a
-// number has at most, operations ("+-*"); with * among them terms x digits is at most 18. Of a
-// multiplication: digits (2, up to 18) that each factor has. Problems that differ only in the order
-// of factors or summands stand in one split.
+// Options: kind ("chain" or "multiplication"; chain). Of a chain: terms (4), least_terms (as
+// terms), digits (2) that a number has at most, operations ("+-*"); with * among them terms x
+// digits is at most 18. Of a multiplication: digits (2, up to 18) that each factor has,
+// least_digits (as digits). Problems that differ only in the order of factors or summands stand in
+// one split.
 Result<std::unique_ptr<Environment>> MakeArithmetic(const Json& options);
 
 // The environment's options, think_share (0.2) of documents that are worked in steps (the others

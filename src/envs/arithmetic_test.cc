@@ -77,6 +77,25 @@ TEST(Arithmetic, LongProductsAreExact) {
   }
 }
 
+TEST(Arithmetic, LevelsTellLengths) {
+  std::map<std::string, int> levels;
+  const auto chains = Make({{"terms", 5}, {"least_terms", 2}, {"digits", 1}});
+  const auto products = Make({{"kind", "multiplication"}, {"digits", 3}, {"least_digits", 2}});
+  for (uint64_t i = 0; i < 400; ++i) {
+    const Problem p = chains->Get(Split::kHeldOut, 1, i);
+    ++levels[p.level];
+    const auto terms = std::count_if(p.prompt.begin(), p.prompt.end(),
+                                     [](char c) { return c >= '0' && c <= '9'; });
+    EXPECT_EQ(p.level, fmt::format("{} terms", terms));
+    const Problem q = products->Get(Split::kTrain, 1, i);
+    ++levels[q.level];
+    EXPECT_EQ(q.level, fmt::format("{} digits", q.prompt.find('*')));
+    EXPECT_EQ(q.prompt.size(), 2 * q.prompt.find('*') + 2) << q.prompt;
+  }
+  EXPECT_EQ(levels.size(), 6u);
+  for (const auto& [level, count] : levels) EXPECT_GT(count, 60) << level;
+}
+
 TEST(Arithmetic, SumsAtTheLimitAreExact) {
   const auto env = Make({{"terms", 64}, {"digits", 17}, {"operations", "+"}});
   const Problem p = env->Get(Split::kTrain, 0, 0);

@@ -28,11 +28,13 @@ class Countdown : public Environment {
       p.id = "no puzzle: " + text;
       p.prompt = "Q: " + text + "\n";
       p.answer = countdown::kNoPuzzleReply;
+      p.level = "no puzzle";
       return p;
     }
     const Puzzle puzzle = puzzles_.Draw(split, draws);
     p.id = puzzle.Key();
     p.prompt = "Q: " + countdown::Ask(puzzle, phrases_, draws) + "\n";
+    p.level = fmt::format("{} numbers", puzzle.numbers.size());
     p.meta = {{"numbers", puzzle.numbers}, {"target", puzzle.target}};
     return p;
   }

@@ -31,6 +31,7 @@ struct Problem {
   bool chat = false;   // or what a person says to it, for its chat template to put into words
   std::string system;  // with chat: the system message; empty: none
   std::string answer;  // one that is right; may be empty where several are
+  std::string level;   // what makes it as hard as others ("4 numbers"); empty: not told
   Json meta = Json::object();
 };
 

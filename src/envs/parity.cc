@@ -39,7 +39,8 @@ class Parity : public Environment {
     const std::string bits = Bits(split, seed, index, bits_);
     return {.id = "parity-" + bits,
             .prompt = bits + "=",
-            .answer = RunningParities(bits).substr(bits.size() - 1)};
+            .answer = RunningParities(bits).substr(bits.size() - 1),
+            .level = fmt::format("{} bits", bits.size())};
   }
 
   Result<Score> Grade(const Problem& problem, std::string_view completion) const override {

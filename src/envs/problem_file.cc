@@ -27,6 +27,9 @@ Result<Problem> ReadProblem(std::string_view line, const ProblemFileOptions& opt
   p.prompt = options.prefix + p.prompt + options.suffix;
   p.chat = options.chat;
   p.system = options.system;
+  if (const Json* level = FindKey(json, "level")) {
+    p.level = level->is_string() ? level->get<std::string>() : "level " + DumpJson(*level);
+  }
   if (options.whole_items) {
     p.meta = std::move(json);
   } else if (const Json* meta = FindKey(json, "metadata")) {

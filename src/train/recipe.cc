@@ -59,8 +59,9 @@ void ReadRl(Section& s, RlRecipe* r) {
   s.Read("overlong_window", &r->overlong_window, 0, 1 << 24);
   s.Read("overlong_penalty", &r->overlong_penalty, 0, 1000);
   s.Read("reference_every", &r->reference_every, 0, kMost);
-  s.Read("curriculum_low", &r->curriculum_low, 0, 1);
-  s.Read("curriculum_high", &r->curriculum_high, 0, 1);
+  s.Read("curriculum_low", &r->curriculum.low, 0, 1);
+  s.Read("curriculum_high", &r->curriculum.high, 0, 1);
+  s.Read("curriculum_revisit", &r->curriculum.revisit, 1, 1 << 20);
   s.Read("router_bias_rate", &r->router_bias_rate, 0, 1);
   ReadLoss(s, r);
   ReadOptimizer(s, &r->optimizer);
@@ -76,6 +77,10 @@ void ReadRl(Section& s, RlRecipe* r) {
       }
       r->max_completion_at.emplace_back(one[0].get<int64_t>(), one[1].get<int64_t>());
     }
+  }
+  if (r->curriculum.low > r->curriculum.high) {
+    s.Fail(InvalidArgument("curriculum_low {} is more than curriculum_high {}: no problem is left",
+                           r->curriculum.low, r->curriculum.high));
   }
   if (r->minibatches > r->prompts) {
     s.Fail(InvalidArgument("minibatches {} is more than prompts {}", r->minibatches, r->prompts));

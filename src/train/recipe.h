@@ -14,6 +14,7 @@
 
 #include "base/json.h"
 #include "base/status.h"
+#include "train/curriculum.h"
 #include "train/policy_loss.h"
 #include "train/schedule.h"
 
@@ -85,11 +86,11 @@ struct RlRecipe {
   bool drop_zero_variance = true;
   int64_t refill_rounds = 0;  // dynamic sampling: more rollouts until groups fill
   Overlong overlong = Overlong::kMask;
-  int64_t overlong_window = 0;  // kPenalty: the last tokens before the cap, linearly to ...
-  double overlong_penalty = 1;  // ... this, taken off the reward
-  int64_t reference_every = 0;  // steps between refreshes of the reference; 0: never
-  double curriculum_low = 0, curriculum_high = 1;  // problems outside this pass rate are left out
-  Json rewards;                                    // list of {name, weight, ...}
+  int64_t overlong_window = 0;   // kPenalty: the last tokens before the cap, linearly to ...
+  double overlong_penalty = 1;   // ... this, taken off the reward
+  int64_t reference_every = 0;   // steps between refreshes of the reference; 0: never
+  CurriculumOptions curriculum;  // groups outside its rates are not trained on
+  Json rewards;                  // list of {name, weight, ...}
   double router_bias_rate = 0;
   OptimizerRecipe optimizer;
 };

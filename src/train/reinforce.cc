@@ -42,9 +42,26 @@ double Seconds() {
 class Reinforcement : public StageRunner {
  public:
   Reinforcement(RunParts& parts, const RlRecipe& recipe, std::string stage, RewardRule rule)
-      : parts_(parts), recipe_(recipe), stage_(std::move(stage)), rule_(std::move(rule)) {}
+      : parts_(parts),
+        recipe_(recipe),
+        stage_(std::move(stage)),
+        rule_(std::move(rule)),
+        curriculum_(recipe.curriculum) {}
+
+  Json State() const override {
+    return recipe_.curriculum.revisit > 1 ? curriculum_.State() : Json();
+  }
+  Status Restore(const Json& state) override { return curriculum_.Restore(state); }
 
   Status Step(int64_t step, int64_t* cursor, Json* line) override {
+    const Curriculum before = curriculum_;
+    const Status status = TryStep(step, cursor, line);
+    if (!status.ok()) curriculum_ = before;  // a step that was stopped is done again
+    return status;
+  }
+
+ private:
+  Status TryStep(int64_t step, int64_t* cursor, Json* line) {
     const double start = Seconds();
     const int64_t cap = MostTokens(step);
     std::vector<Group> groups;
@@ -68,13 +85,21 @@ class Reinforcement : public StageRunner {
     return OkStatus();
   }
 
- private:
   int64_t MostTokens(int64_t step) const {
     int64_t cap = recipe_.max_completion;
     for (const auto& [from, tokens] : recipe_.max_completion_at) {
       if (step >= from) cap = tokens;
     }
     return cap;
+  }
+
+  // The next problem that the curriculum takes.
+  Problem Next(int64_t* cursor) {
+    while (true) {
+      Problem p =
+          parts_.task->Get(Split::kTrain, parts_.recipe.seed, static_cast<uint64_t>((*cursor)++));
+      if (curriculum_.Takes(p)) return p;
+    }
   }
 
   // A rollout of `prompts` problems from the cursor on.
@@ -84,8 +109,7 @@ class Reinforcement : public StageRunner {
     const auto first_problem = static_cast<uint64_t>(*cursor);
     for (int64_t i = 0; i < recipe_.prompts; ++i) {
       Group g;
-      g.problem =
-          parts_.task->Get(Split::kTrain, parts_.recipe.seed, static_cast<uint64_t>((*cursor)++));
+      g.problem = Next(cursor);
       AHA_ASSIGN_OR_RETURN(std::vector<int32_t> ids,
                            EncodeProblem(*parts_.tokenizer, parts_.chat_template(), g.problem));
       prompts.push_back(std::move(ids));
@@ -144,7 +168,7 @@ class Reinforcement : public StageRunner {
     return s;
   }
 
-  void Weigh(Group* g) const {
+  void Weigh(Group* g) {
     std::vector<double> rewards;
     double sum = 0;
     for (const Sample& s : g->samples) {
@@ -161,8 +185,8 @@ class Reinforcement : public StageRunner {
       correct += g->samples[i].graded.score.correct / n;
     }
     g->std = std::sqrt(squares / (n - 1));
-    g->trained = !(g->std == 0 && recipe_.drop_zero_variance) &&
-                 correct >= recipe_.curriculum_low && correct <= recipe_.curriculum_high;
+    g->trained = !(g->std == 0 && recipe_.drop_zero_variance) && curriculum_.IsWorth(correct);
+    curriculum_.Graded(g->problem, correct);
   }
 
   // Of more groups than were asked for, the first that teach something.
@@ -219,6 +243,7 @@ class Reinforcement : public StageRunner {
     l["think_share"] = thinks / all;
     l["reflection_words"] = words / all;
     l["step_tokens"] = tokens;
+    curriculum_.Describe(line);
   }
 
   // Of a token the bytes it gave to the text and its log-probability when it was drawn, to three
@@ -356,6 +381,7 @@ class Reinforcement : public StageRunner {
   const RlRecipe& recipe_;
   std::string stage_;
   RewardRule rule_;
+  Curriculum curriculum_;
   std::unique_ptr<Engine> engine_;
   int64_t engine_rows_ = 0;
 };

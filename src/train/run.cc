@@ -1,6 +1,7 @@
 #include "train/run.h"
 
 #include <chrono>
+#include <utility>
 
 #include "base/files.h"
 #include "library/library.h"
@@ -170,6 +171,7 @@ Status Run::Resume() {
     }
     AHA_ASSIGN_OR_RETURN(state_.best, GetDouble(*read, "best"));
     AHA_ASSIGN_OR_RETURN(state_.best_checkpoint, GetString(*read, "best_checkpoint"));
+    state_.runner = read->value("runner", Json());
     last_checkpoint_ = last.filename().string();
     checkpointed_ = state_.total_step;
     Say("resuming from " + last.string());
@@ -192,6 +194,8 @@ Json Run::StateJson() const {
                {"best_checkpoint", state_.best_checkpoint},
                {"inputs", inputs_}};
   if (parts_.base.files != nullptr) json["base_sha256"] = parts_.base.sha256;
+  const Json runner = runner_ != nullptr ? runner_->State() : state_.runner;
+  if (!runner.is_null()) json["runner"] = runner;
   return json;
 }
 
@@ -267,16 +271,22 @@ Status Run::Evaluated(Json* line) {
   return OkStatus();
 }
 
-Status Run::GoStage(const Stage& stage) {
-  std::unique_ptr<StageRunner> runner;
+Status Run::MakeRunner(const Stage& stage) {
   if (const auto* s = std::get_if<SupervisedRecipe>(&stage.what)) {
-    AHA_ASSIGN_OR_RETURN(runner, MakeSupervised(parts_, *s, s->steps));
+    AHA_ASSIGN_OR_RETURN(runner_, MakeSupervised(parts_, *s, s->steps));
   } else if (const auto* d = std::get_if<DistillRecipe>(&stage.what)) {
-    AHA_ASSIGN_OR_RETURN(runner, MakeDistill(parts_, *d, stage.name));
+    AHA_ASSIGN_OR_RETURN(runner_, MakeDistill(parts_, *d, stage.name));
   } else {
-    AHA_ASSIGN_OR_RETURN(runner,
+    AHA_ASSIGN_OR_RETURN(runner_,
                          MakeReinforcement(parts_, std::get<RlRecipe>(stage.what), stage.name));
   }
+  if (state_.runner.is_null()) return OkStatus();
+  return runner_->Restore(std::exchange(state_.runner, Json()))
+      .Within("state.json: runner: the checkpoint that the run resumes from");
+}
+
+Status Run::GoStage(const Stage& stage) {
+  AHA_RETURN_IF_ERROR(MakeRunner(stage));
   const int64_t steps = stage.steps();
   if (state_.step == 0) {
     parts_.learner->ResetOptimizer();
@@ -298,7 +308,7 @@ Status Run::GoStage(const Stage& stage) {
       for (const auto& [key, value] : before.items()) line["base_" + key] = value;
     }
     int64_t cursor = state_.cursor;
-    const Status status = runner->Step(state_.step, &cursor, &line);
+    const Status status = runner_->Step(state_.step, &cursor, &line);
     if (!status.ok()) {
       if (status.code() == StatusCode::kCancelled) return status;
       return status.Within(fmt::format("stage {} step {}", stage.name, state_.step + 1));
@@ -367,6 +377,7 @@ Result<RunEnd> Run::Go() {
       AHA_ASSIGN_OR_RETURN(const std::string hash, Final());
       return RunEnd{.finished = true, .weights_sha256 = hash};
     }
+    runner_.reset();
     ++state_.stage;
     state_.step = 0;
     state_.cursor = 0;

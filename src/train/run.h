@@ -82,6 +82,9 @@ class StageRunner {
   virtual ~StageRunner() = default;
   // Adds to `line` what is to be known of the step.
   virtual Status Step(int64_t step, int64_t* cursor, Json* line) = 0;
+  // What else of it a checkpoint keeps: null, or a value that Restore takes.
+  virtual Json State() const { return nullptr; }
+  virtual Status Restore(const Json&) { return OkStatus(); }
 };
 Result<std::unique_ptr<StageRunner>> MakeSupervised(RunParts& parts, const SupervisedRecipe& recipe,
                                                     int64_t steps);
@@ -115,6 +118,7 @@ class Run {
     int64_t tokens = 0;
     double best = 0;
     std::string best_checkpoint;
+    Json runner;  // of the checkpoint that the run was resumed from
   };
 
   Run(const Recipe& recipe, RunOptions options)
@@ -122,6 +126,7 @@ class Run {
   Status MakeParts();
   Status MakeModel();
   Status Resume();
+  Status MakeRunner(const Stage& stage);
   Status GoStage(const Stage& stage);
   bool Replays() const { return options_.replay_until > 0; }
   bool Replayed() const { return Replays() && state_.total_step == options_.replay_until; }
@@ -142,6 +147,7 @@ class Run {
   RunLock lock_;  // of the folder
   LineFile metrics_;
   State state_;
+  std::unique_ptr<StageRunner> runner_;  // of the stage that is at work
   std::string last_checkpoint_;
   int64_t checkpointed_ = -1;  // total_step of the last checkpoint
 };
