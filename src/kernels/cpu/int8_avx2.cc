@@ -17,6 +17,10 @@ using F = __m256;
 struct Isa {
   static constexpr int kRows = 8;
   static constexpr bool kSignedCodes = true;  // 8-bit codes stay signed: vpmaddubsw would saturate
+  // Two groups by six tokens: their accumulators take most registers, and two products share a
+  // broadcast, which on Zen 3 takes a port as they do.
+  static constexpr int kPanelGroups = 2, kPanelTokens = 6;
+  static constexpr bool kWide = true;
 
   static V Load16OfEach(const std::byte* p, const int32_t* offset, int i) {
     const auto row = [&](int r) {
@@ -85,32 +89,71 @@ struct Isa {
   static F LoadFloats(const float* p) { return _mm256_loadu_ps(p); }
   static void StoreFloats(F v, float* p) { _mm256_storeu_ps(p, v); }
 
-  // sum[t] = start(t) and the products of N registers of codes, code(0) on, with four activations
-  // each of token t. The tokens side by side: the codes are loaded once, and chains do not wait.
-  template <int kBits, int N, int W, typename Start, typename Code>
-  static AHA_INT8_INLINE void DotTokens(V (&sum)[W], const Start& start, const Code& code,
+  // Four bytes as 16-bit numbers: the lower two of each lane, or the upper two.
+  template <int kPart>
+  static V WidenPair(V v) {
+    constexpr int64_t kLow = kPart == 0 ? 0x0580048001800080 : 0x0780068003800280;
+    constexpr int64_t kHigh = kPart == 0 ? 0x0D800C8009800880 : 0x0F800E800B800A80;
+    const V upper = _mm256_shuffle_epi8(v, _mm256_setr_epi64x(kLow, kHigh, kLow, kHigh));
+    return _mm256_srai_epi16(upper, 8);
+  }
+  static V Set16(int x) { return _mm256_set1_epi16(static_cast<int16_t>(x)); }
+  static V Add16(V a, V b) { return _mm256_add_epi16(a, b); }
+  static V Mul16(V a, V b) { return _mm256_mullo_epi16(a, b); }
+
+  // sum[g][t] = the products of 16 registers of group g's 16-bit codes, code(g, 0) on, with two
+  // activations each of token t.
+  template <int G, int W, typename Code>
+  static AHA_INT8_INLINE void DotWide(V (&sum)[G][W], const Code& code, const int16_t* q) {
+    for (int i = 0; i < 16; ++i) {
+      V codes[G];
+      for (int g = 0; g < G; ++g) codes[g] = code(g, i);
+      for (int t = 0; t < W; ++t) {
+        int32_t two;
+        __builtin_memcpy(&two, q + 32 * t + 2 * i, 4);
+        const V x = _mm256_set1_epi32(two);
+        for (int g = 0; g < G; ++g) {
+          const V product = _mm256_madd_epi16(codes[g], x);
+          sum[g][t] = i == 0 ? product : _mm256_add_epi32(sum[g][t], product);
+          KeepInRegister(sum[g][t]);
+        }
+      }
+    }
+  }
+
+  // sum[g][t] = start(t) and the products of N registers of group g's codes, code(g, 0) on, with
+  // four activations each of token t. The tokens side by side: the codes are loaded once, and
+  // chains do not wait.
+  template <int kBits, int N, int G, int W, typename Start, typename Code>
+  static AHA_INT8_INLINE void DotTokens(V (&sum)[G][W], const Start& start, const Code& code,
                                         const int8_t* q) {
     // Registers whose 16-bit pair sums fit together: 2 * code * 127 each, below 32768.
     constexpr int kRun = std::min(N, kBits <= 4 ? 8 : kBits == 5 ? 4 : kBits == 6 ? 2 : 1);
     const V ones = _mm256_set1_epi16(1);
     for (int j = 0; j < N; j += kRun) {
-      V pairs[W];
+      V pairs[G][W];
       for (int i = j; i < j + kRun; ++i) {
-        const V codes = code(i);
-        const V magnitude = kBits == 8 ? _mm256_abs_epi8(codes) : codes;
+        V codes[G];
+        for (int g = 0; g < G; ++g) codes[g] = code(g, i);
         for (int t = 0; t < W; ++t) {
           int32_t four;
           __builtin_memcpy(&four, q + 32 * t + 4 * i, 4);
-          V x = _mm256_set1_epi32(four);
-          if constexpr (kBits == 8) x = _mm256_sign_epi8(x, codes);
-          const V product = _mm256_maddubs_epi16(magnitude, x);
-          pairs[t] = i == j ? product : _mm256_add_epi16(pairs[t], product);
-          // Or the compiler adds in another order, for which many tokens have too few registers.
-          if constexpr (W > 2) KeepInRegister(pairs[t]);
+          const V x = _mm256_set1_epi32(four);
+          for (int g = 0; g < G; ++g) {
+            const V product = kBits == 8 ? _mm256_maddubs_epi16(_mm256_abs_epi8(codes[g]),
+                                                                _mm256_sign_epi8(x, codes[g]))
+                                         : _mm256_maddubs_epi16(codes[g], x);
+            pairs[g][t] = i == j ? product : _mm256_add_epi16(pairs[g][t], product);
+            // Or the compiler adds in another order, for which many tokens have too few registers.
+            if constexpr (G * W > (kBits == 8 ? 2 : 4)) KeepInRegister(pairs[g][t]);
+          }
         }
       }
       for (int t = 0; t < W; ++t) {
-        sum[t] = _mm256_add_epi32(j == 0 ? start(t) : sum[t], _mm256_madd_epi16(pairs[t], ones));
+        for (int g = 0; g < G; ++g) {
+          sum[g][t] =
+              _mm256_add_epi32(j == 0 ? start(t) : sum[g][t], _mm256_madd_epi16(pairs[g][t], ones));
+        }
       }
     }
   }
@@ -125,8 +168,7 @@ HWY_POP_ATTRIBUTES
 namespace aha::kernels::cpu {
 
 const Int8Kernels& Avx2Int8Kernels() {
-  static constexpr Int8Kernels kTable = {"avx2",    Isa::kRows,  kPanelBlock, DotStoredAny,
-                                         UnpackAny, DotPanelAny, ExerciseDot};
+  static constexpr Int8Kernels kTable = KernelTable("avx2");
   return kTable;
 }
 

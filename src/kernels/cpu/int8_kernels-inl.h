@@ -1,6 +1,7 @@
 // Included by int8_avx2.cc and int8_vnni.cc inside an anonymous namespace and target attributes,
 // after `Isa` is defined there:
-//   V (integer register), F (float register), kRows (lanes of 32 bits), and the operations below.
+//   V (integer register), F (float register), kRows (lanes of 32 bits), what a panel is
+//   (kPanelGroups, kPanelTokens, kWide), and the operations below.
 // No include guard and no includes: see those files.
 
 // What is stored differs; what is multiplied is always eight registers of unsigned or signed codes.
@@ -263,18 +264,34 @@ struct Format<DType::kQ6_K> {
   }
 };
 
-// One block, of codes code(0) to code(7), against W tokens: acc[t] gains fma(isum, ws * d, .) and,
-// with a minimum, fma(wm, d * xsum, .).
-template <typename F_, int W, typename Code>
-AHA_INT8_INLINE void BlockDot(const Code& code, const Scales& s, const ActivationTile& x, int64_t b,
-                              F (&acc)[W]) {
-  const int8_t* q = x.q + b * W * 32;
+template <typename F_, int G, int W, typename ScalesOf>
+AHA_INT8_INLINE void AddScaled(const V (&sum)[G][W], const ScalesOf& scales,
+                               const ActivationTile& x, int64_t b, F (&acc)[G][W]) {
   const float* scale = x.scale + b * W;
   const float* scaled_sum = x.scaled_sum + b * W;
+  for (int t = 0; t < W; ++t) {
+    for (int g = 0; g < G; ++g) {
+      const Scales s = scales(g);
+      acc[g][t] = Isa::Fma(Isa::ToFloat(sum[g][t]), Isa::Mul(s.ws, Isa::BroadcastFloat(scale + t)),
+                           acc[g][t]);
+      if constexpr (F_::kMinimum) {
+        acc[g][t] = Isa::Fma(s.wm, Isa::BroadcastFloat(scaled_sum + t), acc[g][t]);
+      }
+    }
+  }
+}
+
+// One block against W tokens: of G groups of rows, code(g, 0) to code(g, 7) are the codes and
+// scales(g) what they are scaled by. acc[g][t] gains fma(isum, ws * d, .) and, with a minimum,
+// fma(wm, d * xsum, .).
+template <typename F_, int G, int W, typename Code, typename ScalesOf>
+AHA_INT8_INLINE void BlockDot(const Code& code, const ScalesOf& scales, const ActivationTile& x,
+                              int64_t b, F (&acc)[G][W]) {
+  const int8_t* q = x.q + b * W * 32;
   const int32_t* minus_sum = x.minus_sum + b * 2 * W;
-  V sum[W];
+  V sum[G][W];
   if constexpr (F_::kHalves) {
-    V half[W];
+    V half[G][W];
     for (int h = 0; h < 2; ++h) {
       Isa::template DotTokens<F_::kBits, 4>(
           half,
@@ -282,10 +299,12 @@ AHA_INT8_INLINE void BlockDot(const Code& code, const Scales& s, const Activatio
             return Isa::template ShiftLeft32<F_::kOffsetShift>(
                 Isa::Broadcast32(minus_sum + h * W + t));
           },
-          [&](int j) { return code(4 * h + j); }, q + 16 * h);
-      for (int t = 0; t < W; ++t) {
-        const V scaled = Isa::Mul32(half[t], s.half[h]);
-        sum[t] = h == 0 ? scaled : Isa::Add32(sum[t], scaled);
+          [&](int g, int j) { return code(g, 4 * h + j); }, q + 16 * h);
+      for (int g = 0; g < G; ++g) {
+        for (int t = 0; t < W; ++t) {
+          const V scaled = Isa::Mul32(half[g][t], scales(g).half[h]);
+          sum[g][t] = h == 0 ? scaled : Isa::Add32(sum[g][t], scaled);
+        }
       }
     }
   } else {
@@ -301,25 +320,24 @@ AHA_INT8_INLINE void BlockDot(const Code& code, const Scales& s, const Activatio
         },
         code, q);
   }
-  for (int t = 0; t < W; ++t) {
-    acc[t] = Isa::Fma(Isa::ToFloat(sum[t]), Isa::Mul(s.ws, Isa::BroadcastFloat(scale + t)), acc[t]);
-    if constexpr (F_::kMinimum) {
-      acc[t] = Isa::Fma(s.wm, Isa::BroadcastFloat(scaled_sum + t), acc[t]);
-    }
-  }
+  AddScaled<F_>(sum, scales, x, b, acc);
 }
 
-template <int W>
-inline void StoreOutputs(const F (&acc)[W], const ActivationTile& x, const OutputTile& out) {
+template <int G, int W>
+inline void StoreOutputs(const F (&acc)[G][W], const ActivationTile& x, const OutputTile& out) {
   for (int t = 0; t < x.tokens; ++t) {
     float* y = out.y + t * out.stride;
-    if (out.rows == Isa::kRows) {
-      const F v = out.bias != nullptr ? Isa::AddF(acc[t], Isa::LoadFloats(out.bias)) : acc[t];
-      Isa::StoreFloats(v, y);
+    if (out.rows == G * Isa::kRows) {
+      for (int g = 0; g < G; ++g) {
+        const F v = out.bias != nullptr
+                        ? Isa::AddF(acc[g][t], Isa::LoadFloats(out.bias + g * Isa::kRows))
+                        : acc[g][t];
+        Isa::StoreFloats(v, y + g * Isa::kRows);
+      }
       continue;
     }
-    alignas(64) float lanes[Isa::kRows];
-    Isa::StoreFloats(acc[t], lanes);
+    alignas(64) float lanes[G * Isa::kRows];
+    for (int g = 0; g < G; ++g) Isa::StoreFloats(acc[g][t], lanes + g * Isa::kRows);
     for (int r = 0; r < out.rows; ++r)
       y[r] = out.bias != nullptr ? lanes[r] + out.bias[r] : lanes[r];
   }
@@ -344,8 +362,8 @@ inline void Prefetch(const RowGroup& rows, int64_t b, int bytes) {
 
 template <typename F_, int W>
 void DotStored(const RowGroup& rows, const ActivationTile& x, const OutputTile& out) {
-  F acc[W];
-  for (int t = 0; t < W; ++t) acc[t] = Isa::ZeroF();
+  F acc[1][W];
+  for (F& a : acc[0]) a = Isa::ZeroF();
   Group g{rows.base, rows.offset};
   for (int64_t b = 0; b < rows.blocks; b += F_::kBlocks, g.p += F_::kBytes) {
     const typename F_::Shared shared = F_::LoadShared(g);
@@ -353,32 +371,72 @@ void DotStored(const RowGroup& rows, const ActivationTile& x, const OutputTile& 
 #pragma GCC unroll 8
     for (int j = 0; j < F_::kBlocks; ++j) {
       const Quads quads = LoadQuads<F_>(g, shared, j);
-      BlockDot<F_, W>([&](int i) { return quads.v[i]; }, F_::ScalesOf(shared, j), x, b + j, acc);
+      const Scales s = F_::ScalesOf(shared, j);
+      BlockDot<F_>([&](int, int i) { return quads.v[i]; }, [&](int) { return s; }, x, b + j, acc);
     }
   }
-  StoreOutputs<W>(acc, x, out);
+  StoreOutputs(acc, x, out);
 }
 
-// One unpacked block: eight registers of codes, ws, wm, two integer scales.
+// One unpacked block of a group of rows: 8 registers of codes, or 16 of wide ones; ws; wm, or two
+// integer scales, which wide codes have inside. A panel is [blocks][kPanelGroups] of them.
 constexpr int64_t kRegister = sizeof(V);
-constexpr int64_t kPanelBlock = 12 * kRegister;
+template <typename F_>
+struct Panel {
+  using Wide = Isa;  // dependent: an Isa without wide panels lacks their operations
+  static constexpr bool kWide = Isa::kWide && (F_::kBits == 8 || F_::kHalves);
+  static constexpr int64_t kScales = (kWide ? 16 : 8) * kRegister;
+  static constexpr bool kHasHalves = F_::kHalves && !kWide;
+  static constexpr int64_t kGroup = kScales + (1 + (F_::kMinimum ? 1
+                                                    : kHasHalves ? 2
+                                                                 : 0)) *
+                                                  kRegister;
+  static constexpr int64_t kBlock = Isa::kPanelGroups * kGroup;
+};
+
+// The codes as they are multiplied: signed, and times their half's integer scale.
+template <typename F_>
+inline void StoreWide(const Quads& quads, const Scales& s, std::byte* to) {
+  using Wide = typename Panel<F_>::Wide;
+  for (int i = 0; i < 8; ++i) {
+    V pair[2] = {Wide::template WidenPair<0>(quads.v[i]), Wide::template WidenPair<1>(quads.v[i])};
+    for (int part = 0; part < 2; ++part) {
+      if constexpr (F_::kHalves) {
+        const V twice = Isa::Or(Isa::And(s.half[i / 4], Isa::Set32(0xFFFF)),
+                                Isa::template ShiftLeft32<16>(s.half[i / 4]));
+        const V code = Wide::Add16(pair[part], Wide::Set16(-(1 << F_::kOffsetShift)));
+        pair[part] = Wide::Mul16(code, twice);
+      }
+      Isa::Store(pair[part], to + (2 * i + part) * kRegister);
+    }
+  }
+}
 
 template <typename F_>
 void Unpack(const RowGroup& rows, std::byte* panel) {
-  Group g{rows.base, rows.offset};
-  for (int64_t b = 0; b < rows.blocks; b += F_::kBlocks, g.p += F_::kBytes) {
-    const typename F_::Shared shared = F_::LoadShared(g);
-    for (int j = 0; j < F_::kBlocks; ++j, panel += kPanelBlock) {
-      const Quads quads = LoadQuads<F_>(g, shared, j);
-      const Scales s = F_::ScalesOf(shared, j);
-      for (int i = 0; i < 8; ++i) Isa::Store(quads.v[i], panel + i * kRegister);
-      Isa::StoreFloats(s.ws, reinterpret_cast<float*>(panel + 8 * kRegister));
-      if constexpr (F_::kMinimum) {
-        Isa::StoreFloats(s.wm, reinterpret_cast<float*>(panel + 9 * kRegister));
-      }
-      if constexpr (F_::kHalves) {
-        Isa::Store(s.half[0], panel + 10 * kRegister);
-        Isa::Store(s.half[1], panel + 11 * kRegister);
+  using P = Panel<F_>;
+  for (int group = 0; group < Isa::kPanelGroups; ++group) {
+    Group g{rows.base, rows.offset + group * Isa::kRows};
+    std::byte* to = panel + group * P::kGroup;
+    for (int64_t b = 0; b < rows.blocks; b += F_::kBlocks, g.p += F_::kBytes) {
+      const typename F_::Shared shared = F_::LoadShared(g);
+      for (int j = 0; j < F_::kBlocks; ++j, to += P::kBlock) {
+        const Quads quads = LoadQuads<F_>(g, shared, j);
+        const Scales s = F_::ScalesOf(shared, j);
+        if constexpr (P::kWide) {
+          StoreWide<F_>(quads, s, to);
+        } else {
+          for (int i = 0; i < 8; ++i) Isa::Store(quads.v[i], to + i * kRegister);
+        }
+        std::byte* scales = to + P::kScales;
+        Isa::StoreFloats(s.ws, reinterpret_cast<float*>(scales));
+        if constexpr (F_::kMinimum) {
+          Isa::StoreFloats(s.wm, reinterpret_cast<float*>(scales + kRegister));
+        }
+        if constexpr (P::kHasHalves) {
+          Isa::Store(s.half[0], scales + kRegister);
+          Isa::Store(s.half[1], scales + 2 * kRegister);
+        }
       }
     }
   }
@@ -387,34 +445,48 @@ void Unpack(const RowGroup& rows, std::byte* panel) {
 template <typename F_, int W>
 void DotPanel(const std::byte* panel, const ActivationTile& x, const OutputTile& out,
               const NextBytes& next) {
-  F acc[W];
-  for (int t = 0; t < W; ++t) acc[t] = Isa::ZeroF();
+  using P = Panel<F_>;
+  constexpr int G = Isa::kPanelGroups;
+  F acc[G][W];
+  for (auto& group : acc) {
+    for (F& a : group) a = Isa::ZeroF();
+  }
   const std::byte* ahead = next.begin;
-  for (int64_t b = 0; b < x.blocks; ++b, panel += kPanelBlock) {
+  for (int64_t b = 0; b < x.blocks; ++b, panel += P::kBlock) {
     for (int64_t i = 0; i < next.each; i += 64) __builtin_prefetch(ahead + i, 0, 2);
     ahead += next.each;
-    const auto code = [&](int i) {
-      V codes = Isa::Load(panel + i * kRegister);
+    const auto code = [&](int g, int i) {
+      V codes = Isa::Load(panel + g * P::kGroup + i * kRegister);
       Isa::KeepInRegister(codes);
       return codes;
     };
-    Scales s;
-    s.ws = Isa::LoadFloats(reinterpret_cast<const float*>(panel + 8 * kRegister));
-    if constexpr (F_::kMinimum) {
-      s.wm = Isa::LoadFloats(reinterpret_cast<const float*>(panel + 9 * kRegister));
+    const auto scales = [&](int g) {
+      const std::byte* at = panel + g * P::kGroup + P::kScales;
+      Scales s;
+      s.ws = Isa::LoadFloats(reinterpret_cast<const float*>(at));
+      if constexpr (F_::kMinimum) {
+        s.wm = Isa::LoadFloats(reinterpret_cast<const float*>(at + kRegister));
+      }
+      if constexpr (P::kHasHalves) {
+        s.half[0] = Isa::Load(at + kRegister);
+        s.half[1] = Isa::Load(at + 2 * kRegister);
+      }
+      return s;
+    };
+    if constexpr (P::kWide) {
+      V sum[G][W];
+      P::Wide::DotWide(sum, code, x.wide + b * W * 32);
+      AddScaled<F_>(sum, scales, x, b, acc);
+    } else {
+      BlockDot<F_>(code, scales, x, b, acc);
     }
-    if constexpr (F_::kHalves) {
-      s.half[0] = Isa::Load(panel + 10 * kRegister);
-      s.half[1] = Isa::Load(panel + 11 * kRegister);
-    }
-    BlockDot<F_, W>(code, s, x, b, acc);
   }
-  StoreOutputs<W>(acc, x, out);
+  StoreOutputs(acc, x, out);
 }
 
 // Calls f with the Format of a dtype.
 template <typename Call>
-inline void WithFormat(DType dtype, const Call& call) {
+constexpr auto WithFormat(DType dtype, const Call& call) {
   switch (dtype) {
     case DType::kQ8_0:
       return call(Format<DType::kQ8_0>());
@@ -467,9 +539,17 @@ void DotPanelAny(DType dtype, const std::byte* panel, const ActivationTile& x,
       case 4:
         return DotPanel<F_, 4>(panel, x, out, next);
       default:
-        return DotPanel<F_, kTileTokens>(panel, x, out, next);
+        return DotPanel<F_, Isa::kPanelTokens>(panel, x, out, next);
     }
   });
+}
+
+bool WideAny(DType dtype) {
+  return WithFormat(dtype, [](auto format) { return Panel<decltype(format)>::kWide; });
+}
+
+int64_t PanelBlockBytes(DType dtype) {
+  return WithFormat(dtype, [](auto format) { return Panel<decltype(format)>::kBlock; });
 }
 
 double ExerciseDot(int64_t rounds) {
@@ -482,10 +562,10 @@ double ExerciseDot(int64_t rounds) {
     for (V& a : acc) {
       // The codes may not look constant to the compiler, which would share their products.
       Isa::KeepInRegister(codes);
-      V sum[1];
+      V sum[1][1];
       Isa::template DotTokens<4, 1>(
-          sum, [&](int) { return a; }, [&](int) { return codes; }, q);
-      a = sum[0];
+          sum, [&](int) { return a; }, [&](int, int) { return codes; }, q);
+      a = sum[0][0];
     }
   }
   V sum = acc[0];
@@ -495,4 +575,17 @@ double ExerciseDot(int64_t rounds) {
   volatile std::byte sink = out[0];
   static_cast<void>(sink);
   return 2.0 * 4 * kChains * Isa::kRows * static_cast<double>(rounds);
+}
+
+constexpr Int8Kernels KernelTable(const char* name) {
+  return {.name = name,
+          .group_rows = Isa::kRows,
+          .panel_rows = Isa::kPanelGroups * Isa::kRows,
+          .panel_tokens = Isa::kPanelTokens,
+          .wide = WideAny,
+          .panel_block_bytes = PanelBlockBytes,
+          .dot_stored = DotStoredAny,
+          .unpack = UnpackAny,
+          .dot_panel = DotPanelAny,
+          .exercise = ExerciseDot};
 }

@@ -4,7 +4,9 @@
 //
 // Weights are taken in groups of `group_rows` rows, one row a lane. A block of 32 values of a group
 // becomes eight registers, each with four codes of every row, which is what the dot-product
-// instructions eat; the activations are broadcast, four codes at a time.
+// instructions eat; the activations are broadcast, four codes at a time. Many tokens meet a panel:
+// one or two groups, unpacked once, which share each broadcast. What byte products cannot hold
+// (8-bit codes and Q6_K on AVX2) is `wide` there: codes and activations of 16 bits, two at a time.
 #ifndef AHA_KERNELS_CPU_INT8_KERNELS_H_
 #define AHA_KERNELS_CPU_INT8_KERNELS_H_
 
@@ -24,14 +26,15 @@
 
 namespace aha::kernels::cpu {
 
-constexpr int kTileTokens = 8;  // most tokens of a tile
+constexpr int kTileTokens = 8;  // most tokens of a tile that meets stored blocks
 
-// Quantised activations of up to kTileTokens tokens: W is their padded number.
+// Quantised activations of a few tokens: W is their padded number.
 struct ActivationTile {
-  int width = 0;                 // W: 1, 2, 4 or 8
+  int width = 0;                 // W: 1, 2, 4, or the most that a tile may have
   int tokens = 0;                // used
   int64_t blocks = 0;            // of 32 values
   int8_t* q = nullptr;           // [blocks][W][32]
+  int16_t* wide = nullptr;       // the same for a wide panel, instead of q
   float* scale = nullptr;        // [blocks][W]
   float* scaled_sum = nullptr;   // [blocks][W] scale * sum of q: what a minimum is multiplied by
   int32_t* minus_sum = nullptr;  // [blocks][2][W] minus the sums of q's two halves
@@ -50,7 +53,7 @@ struct RowGroup {
 struct OutputTile {
   float* y = nullptr;  // [tokens, rows] at y[t * stride + r]
   int64_t stride = 0;
-  int rows = 0;                 // <= group_rows
+  int rows = 0;                 // <= group_rows; of a panel, <= panel_rows
   const float* bias = nullptr;  // [rows] or null
 };
 
@@ -63,10 +66,13 @@ struct NextBytes {
 struct Int8Kernels {
   const char* name;  // "avx2", "vnni"
   int group_rows;
-  int64_t panel_block_bytes;  // one block of a group, unpacked
+  int panel_rows;    // a multiple of group_rows
+  int panel_tokens;  // most tokens of a tile that meets a panel
+  bool (*wide)(DType);
+  int64_t (*panel_block_bytes)(DType);  // one block of panel_rows, unpacked
   // Straight from the stored blocks: for few tokens.
   void (*dot_stored)(const RowGroup&, const ActivationTile&, const OutputTile&);
-  // Unpacked once, for many: panel [blocks][panel_block_bytes].
+  // Unpacked once, for many: panel [blocks][panel_block_bytes], of panel_rows offsets.
   void (*unpack)(const RowGroup&, std::byte* panel);
   void (*dot_panel)(DType, const std::byte* panel, const ActivationTile&, const OutputTile&,
                     const NextBytes&);

@@ -14,6 +14,8 @@ using F = __m512;
 
 struct Isa {
   static constexpr int kRows = 16;
+  static constexpr int kPanelGroups = 1, kPanelTokens = 8;
+  static constexpr bool kWide = false;
   static constexpr bool kSignedCodes = false;  // vpdpbusd wants unsigned codes
 
   static V Load16OfEach(const std::byte* p, const int32_t* offset, int i) {
@@ -83,18 +85,20 @@ struct Isa {
   static F LoadFloats(const float* p) { return _mm512_loadu_ps(p); }
   static void StoreFloats(F v, float* p) { _mm512_storeu_ps(p, v); }
 
-  // sum[t] = start(t) and the products of N registers of codes, code(0) on, with four activations
-  // each of token t. The tokens side by side: a chain alone waits for its own last product.
-  template <int kBits, int N, int W, typename Start, typename Code>
-  static AHA_INT8_INLINE void DotTokens(V (&sum)[W], const Start& start, const Code& code,
+  // sum[g][t] = start(t) and the products of N registers of group g's codes, code(g, 0) on, with
+  // four activations each of token t. The tokens side by side: a chain alone waits for its own last
+  // product.
+  template <int kBits, int N, int G, int W, typename Start, typename Code>
+  static AHA_INT8_INLINE void DotTokens(V (&sum)[G][W], const Start& start, const Code& code,
                                         const int8_t* q) {
-    for (int t = 0; t < W; ++t) sum[t] = start(t);
+    static_assert(G == 1);
+    for (int t = 0; t < W; ++t) sum[0][t] = start(t);
     for (int j = 0; j < N; ++j) {
-      const V codes = code(j);
+      const V codes = code(0, j);
       for (int t = 0; t < W; ++t) {
         int32_t four;
         __builtin_memcpy(&four, q + 32 * t + 4 * j, 4);
-        sum[t] = _mm512_dpbusd_epi32(sum[t], codes, _mm512_set1_epi32(four));
+        sum[0][t] = _mm512_dpbusd_epi32(sum[0][t], codes, _mm512_set1_epi32(four));
       }
     }
   }
@@ -109,8 +113,7 @@ HWY_POP_ATTRIBUTES
 namespace aha::kernels::cpu {
 
 const Int8Kernels* VnniInt8Kernels() {
-  static constexpr Int8Kernels kTable = {"vnni",    Isa::kRows,  kPanelBlock, DotStoredAny,
-                                         UnpackAny, DotPanelAny, ExerciseDot};
+  static constexpr Int8Kernels kTable = KernelTable("vnni");
   __builtin_cpu_init();
   const bool there = __builtin_cpu_supports("avx512vnni") && __builtin_cpu_supports("avx512vl") &&
                      __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq");

@@ -27,12 +27,13 @@ int64_t TokenBlockBytes() {
 }
 
 // How a job is computed, and so what is made of its activations.
-enum class Way { kQuantized, kRounded, kPacked, kPlain };
+enum class Way { kQuantized, kQuantizedWide, kRounded, kPacked, kPlain };
 
 struct Activations {
   Way way = Way::kPlain;
-  const ActivationTile* tiles = nullptr;  // kQuantized
+  const ActivationTile* tiles = nullptr;  // kQuantized, kQuantizedWide
   int64_t tile_count = 0;
+  int64_t tile_tokens = 0;            // of each but the last
   const uint16_t* rounded = nullptr;  // kRounded: to bf16
   int64_t rounded_stride = 0;
   const float* packed = nullptr;  // kPacked: see FloatPanel
@@ -48,14 +49,21 @@ struct Plan {
   int64_t first_item = 0;
 };
 
-int TileWidth(int64_t tokens) { return tokens == 1 ? 1 : tokens == 2 ? 2 : tokens <= 4 ? 4 : 8; }
+// Of a tile that may have `most` tokens.
+int TileWidth(int64_t tokens, int64_t most) {
+  return tokens <= 2 ? static_cast<int>(tokens) : tokens <= 4 ? 4 : static_cast<int>(most);
+}
 
-ActivationTile NewTile(Arena& arena, int64_t tokens, int64_t blocks) {
+ActivationTile NewTile(Arena& arena, int64_t tokens, int64_t most, int64_t blocks, bool wide) {
   ActivationTile tile;
   tile.tokens = static_cast<int>(tokens);
-  tile.width = TileWidth(tokens);
+  tile.width = TileWidth(tokens, most);
   tile.blocks = blocks;
-  tile.q = arena.Allocate<int8_t>(blocks * tile.width * 32);
+  if (wide) {
+    tile.wide = arena.Allocate<int16_t>(blocks * tile.width * 32);
+  } else {
+    tile.q = arena.Allocate<int8_t>(blocks * tile.width * 32);
+  }
   tile.scale = arena.Allocate<float>(blocks * tile.width);
   tile.scaled_sum = arena.Allocate<float>(blocks * tile.width);
   tile.minus_sum = arena.Allocate<int32_t>(blocks * tile.width * 2);
@@ -67,7 +75,9 @@ void QuantizeInto(const LaneKernels& lanes, const float* x, int64_t x_stride,
   const int width = tile.width;
   for (int64_t b = 0; b < tile.blocks; ++b) {
     for (int t = 0; t < width; ++t) {
-      int8_t* q = tile.q + (b * width + t) * 32;
+      const int64_t at = (b * width + t) * 32;
+      int8_t narrow[32];
+      int8_t* q = tile.wide != nullptr ? narrow : tile.q + at;
       int32_t sums[2] = {0, 0};
       float scale = 0;
       if (t < tile.tokens) {
@@ -75,6 +85,7 @@ void QuantizeInto(const LaneKernels& lanes, const float* x, int64_t x_stride,
       } else {
         std::fill(q, q + 32, int8_t{0});
       }
+      if (tile.wide != nullptr) std::copy(narrow, narrow + 32, tile.wide + at);
       tile.scale[b * width + t] = scale;
       tile.scaled_sum[b * width + t] = scale * static_cast<float>(sums[0] + sums[1]);
       tile.minus_sum[b * 2 * width + t] = -sums[0];
@@ -122,8 +133,14 @@ class MatMulRun {
   }
 
  private:
+  // Unpacking takes longer than few tokens do.
+  static bool MeetsPanels(const MatMulJob& job) { return job.m > kTileTokens; }
+
   Way WayOf(const MatMulJob& job) const {
-    if (Info(job.w.dtype).quantized) return Way::kQuantized;
+    if (Info(job.w.dtype).quantized) {
+      const bool wide = MeetsPanels(job) && int8_.wide(job.w.dtype);
+      return wide ? Way::kQuantizedWide : Way::kQuantized;
+    }
     if (job.w.dtype == DType::kBF16 && bf16_dot_ != nullptr) return Way::kRounded;
     return job.m >= kPackedTokens ? Way::kPacked : Way::kPlain;
   }
@@ -135,7 +152,8 @@ class MatMulRun {
     }
     switch (way) {
       case Way::kQuantized:
-        return Quantized(job);
+      case Way::kQuantizedWide:
+        return Quantized(job, way);
       case Way::kRounded:
         return RoundedToBf16(job);
       case Way::kPacked:
@@ -145,17 +163,18 @@ class MatMulRun {
     }
   }
 
-  Activations Quantized(const MatMulJob& job) {
-    const int64_t count = (job.m + kTileTokens - 1) / kTileTokens;
+  Activations Quantized(const MatMulJob& job, Way way) {
+    const int64_t most = MeetsPanels(job) ? int8_.panel_tokens : kTileTokens;
+    const int64_t count = (job.m + most - 1) / most;
     auto* tiles = cx_.shared.Allocate<ActivationTile>(count);
     for (int64_t i = 0; i < count; ++i) {
-      new (&tiles[i]) ActivationTile(NewTile(
-          cx_.shared, std::min<int64_t>(kTileTokens, job.m - i * kTileTokens), job.w.cols() / 32));
+      new (&tiles[i]) ActivationTile(NewTile(cx_.shared, std::min(most, job.m - i * most), most,
+                                             job.w.cols() / 32, way == Way::kQuantizedWide));
     }
     cx_.pool->ParallelFor(count, [&](int64_t i, int) {
-      QuantizeInto(lanes_, job.x + i * kTileTokens * job.x_stride, job.x_stride, tiles[i]);
+      QuantizeInto(lanes_, job.x + i * most * job.x_stride, job.x_stride, tiles[i]);
     });
-    return {.way = Way::kQuantized, .tiles = tiles, .tile_count = count};
+    return {.way = way, .tiles = tiles, .tile_count = count, .tile_tokens = most};
   }
 
   Activations RoundedToBf16(const MatMulJob& job) {
@@ -189,15 +208,18 @@ class MatMulRun {
 
   void Partition(Plan* plan) {
     const MatMulJob& job = plan->job;
-    const int64_t group = int8_.group_rows;
+    const int64_t group = MeetsPanels(job) ? int8_.panel_rows : int8_.group_rows;
     plan->tokens_per_item = job.m;
-    const bool quantized = plan->x.way == Way::kQuantized;
+    const bool quantized = plan->x.tiles != nullptr;
     if (job.m > (quantized ? kFewTokens : kFewFloatTokens)) {
       if (plan->x.way == Way::kRounded) {
         const int64_t bytes = job.w.cols() * static_cast<int64_t>(sizeof(uint16_t));
         plan->tokens_per_item = std::clamp<int64_t>(TokenBlockBytes() / bytes / 12 * 12, 12, job.m);
       }
-      plan->rows_per_item = quantized ? 2 * group : kFloatRows;
+      // Two groups, of which the second is asked for while the first is multiplied, if that
+      // leaves work for all threads.
+      const bool plenty = total_rows_ >= 8 * 2 * group * cx_.pool->threads();
+      plan->rows_per_item = quantized ? (plenty ? 2 : 1) * group : kFloatRows;
     } else {
       // Small enough to balance, large enough to stream.
       const int64_t fair = total_rows_ / (cx_.pool->threads() * 8) + 1;
@@ -214,6 +236,7 @@ class MatMulRun {
     const int64_t rows = std::min(plan.rows_per_item, plan.job.w.rows() - first_row);
     switch (plan.x.way) {
       case Way::kQuantized:
+      case Way::kQuantizedWide:
         return QuantizedRows(plan, first_row, rows, scratch);
       case Way::kPacked:
         return PackedRows(plan, first_row, rows, scratch);
@@ -270,13 +293,14 @@ class MatMulRun {
 
   void QuantizedRows(const Plan& plan, int64_t first_row, int64_t rows, Arena& scratch) const {
     const MatMulJob& job = plan.job;
-    const int group = int8_.group_rows;
+    const int group = MeetsPanels(job) ? int8_.panel_rows : int8_.group_rows;
     const int64_t blocks = job.w.cols() / 32;
     const int64_t row_bytes = job.w.row_bytes();
     const Arena::Mark mark = scratch.Save();
-    std::byte* panel = job.m > kTileTokens
-                           ? scratch.Allocate<std::byte>(blocks * int8_.panel_block_bytes)
-                           : nullptr;
+    std::byte* panel = nullptr;
+    if (MeetsPanels(job)) {
+      panel = scratch.Allocate<std::byte>(blocks * int8_.panel_block_bytes(job.w.dtype));
+    }
     for (int64_t r = first_row; r < first_row + rows; r += group) {
       const int count = static_cast<int>(std::min<int64_t>(group, first_row + rows - r));
       alignas(64) int32_t offset[16];
@@ -292,7 +316,7 @@ class MatMulRun {
         next = {job.w.data + (r + group) * row_bytes, group * row_bytes / blocks};
       }
       for (int64_t t = 0; t < plan.x.tile_count; ++t) {
-        const OutputTile out = {.y = job.y + t * kTileTokens * job.y_stride + r,
+        const OutputTile out = {.y = job.y + t * plan.x.tile_tokens * job.y_stride + r,
                                 .stride = job.y_stride,
                                 .rows = count,
                                 .bias = job.bias == nullptr ? nullptr : job.bias + r};
