@@ -2,6 +2,7 @@
 #include <arpa/inet.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 
 #include <chrono>
 #include <csignal>
@@ -325,6 +326,96 @@ TEST(Serve, Case19HostileSizesAndSchemasCostLittle) {
   EXPECT_EQ(server.Http("POST", "/v1/chat/completions", std::string(1'000'000, '[')).status, 400);
   EXPECT_EQ(status("chat_template_kwargs", {{"x", std::string(1'000'000, 'x')}}), 200);
   EXPECT_EQ(status("chat_template_kwargs", {{"messages", Json::array()}}), 400);
+}
+
+// At each limit a request is read, one above it is refused with the field's name.
+TEST(Serve, EachSizeHasALimitAndAName) {
+  const Served server;
+  struct Limit {
+    std::string path, param;
+    size_t most;
+    std::function<Json(size_t)> body;
+  };
+  const auto chat = [](const std::string& field, const std::function<Json(size_t)>& value) {
+    return [=](size_t n) {
+      Json body = Ask("2+2=");
+      body["max_tokens"] = 1;
+      body["logprobs"] = true;
+      body[field] = value(n);
+      return body;
+    };
+  };
+  const auto list = [](Json one) { return [=](size_t n) { return Json(std::vector<Json>(n, one)); }; };
+  const auto number = [](size_t n) { return Json(n); };
+  const auto text = [](size_t n) { return Json(std::string(n, 'x')); };
+  const Json tool = {{"type", "function"}, {"function", {{"name", "f"}}}};
+  const std::string kChat = "/v1/chat/completions";
+  const std::vector<Limit> all = {
+      {kChat, "stop", limits::kStopStrings, chat("stop", list("x"))},
+      {kChat, "stop", limits::kStopStringBytes, chat("stop", text)},
+      {kChat, "tools", limits::kTools, chat("tools", list(tool))},
+      {kChat, "n", limits::kSamples, chat("n", number)},
+      {kChat, "max_tokens", limits::kMaxTokens, chat("max_tokens", number)},
+      {kChat, "top_logprobs", limits::kTopLogprobs, chat("top_logprobs", number)},
+      {kChat, "model", limits::kModelNameBytes, chat("model", text)},
+      {kChat, "messages", limits::kMessages,
+       [](size_t n) {
+         const Json message = {{"role", "user"}, {"content", ""}};
+         return Json{{"messages", std::vector<Json>(n, message)}};
+       }},
+      {"/v1/completions", "prompt", limits::kPromptBatch,
+       [](size_t n) { return Json{{"prompt", std::vector<std::string>(n, "2")}, {"max_tokens", 0}}; }},
+      {"/v1/responses", "include", limits::kIncludes,
+       [](size_t n) {
+         return Json{{"input", "2+2="},
+                     {"max_output_tokens", 16},
+                     {"include", std::vector<std::string>(n, "message.output_text.logprobs")}};
+       }},
+  };
+  for (const Limit& limit : all) {
+    const std::string what = fmt::format("{} {} {}", limit.path, limit.param, limit.most);
+    const HttpAnswer over = server.Post(limit.path, limit.body(limit.most + 1));
+    EXPECT_EQ(over.status, 400) << what << ": " << over.body.substr(0, 300);
+    EXPECT_THAT(ErrorParam(over), HasSubstr(limit.param)) << what;
+    EXPECT_THAT(over.json()["error"]["message"], HasSubstr(std::to_string(limit.most))) << what;
+    const HttpAnswer at = server.Post(limit.path, limit.body(limit.most));
+    if (at.status != 200) {  // refused for another reason: a model without this name, the context
+      EXPECT_THAT(at.body, Not(HasSubstr(std::to_string(limit.most + 1)))) << what;
+      EXPECT_NE(at.body, over.body) << what;
+    }
+  }
+  const auto nested = [](int depth) {
+    return std::string(static_cast<size_t>(depth), '[') +
+           std::string(static_cast<size_t>(depth), ']');
+  };
+  const auto depth = [&](int n) {
+    return server.Http("POST", "/tokenize", R"({"prompt":"x","extra":)" + nested(n) + "}").status;
+  };
+  EXPECT_EQ(depth(limits::kJsonDepth - 1), 200);
+  EXPECT_EQ(depth(limits::kJsonDepth + 1), 400);
+}
+
+TEST(Serve, MoreConnectionsThanItHasPlacesForAreClosed) {
+  rlimit files{};
+  ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &files), 0);
+  const rlim_t wanted = limits::kConnections + 200;
+  if (files.rlim_max < wanted) {
+    GTEST_SKIP() << "at most " << files.rlim_max << " files may be open here";
+  }
+  files.rlim_cur = std::max(files.rlim_cur, wanted);
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &files), 0);  // the server's, too
+  const Served server;
+  std::vector<Socket> idle;
+  for (int i = 0; i < limits::kConnections; ++i) idle.emplace_back(server.port());
+  Socket over(server.port());
+  over.Send(server.RequestText("GET", "/health", ""));
+  EXPECT_EQ(over.ReadAll(10), "");
+  EXPECT_TRUE(over.closed());
+  // Who is in is served, and a place that was left is taken.
+  ASSERT_TRUE(idle.back().Send(server.RequestText("GET", "/health", "")));
+  EXPECT_THAT(idle.back().ReadUntil("\r\n\r\n", 10), HasSubstr("200"));
+  for (int i = 0; i < 10; ++i) idle.pop_back();
+  EXPECT_TRUE(Await(10, [&] { return server.Http("GET", "/health").status == 200; }));
 }
 
 // --- bytes that are no request ---
