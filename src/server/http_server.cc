@@ -1,5 +1,8 @@
 #include "server/http_server.h"
 
+#include <sys/resource.h>
+
+#include <algorithm>
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
@@ -17,6 +20,21 @@ using asio::ip::tcp;
 using boost::system::error_code;
 
 namespace {
+
+// Connections that open files allow, asking the system for as many as are wanted: shells give 1024.
+// The rest of the process has its share: models, conversations, runs.
+int Places() {
+  constexpr rlim_t kRest = 256;
+  rlimit files{};
+  if (getrlimit(RLIMIT_NOFILE, &files) != 0) return limits::kConnections;
+  const rlim_t wanted = limits::kConnections + kRest;
+  if (files.rlim_cur < wanted) {
+    files.rlim_cur = std::min(wanted, files.rlim_max);
+    setrlimit(RLIMIT_NOFILE, &files);
+    getrlimit(RLIMIT_NOFILE, &files);
+  }
+  return static_cast<int>(std::clamp(files.rlim_cur, kRest + 16, wanted) - kRest);
+}
 
 class Server : public HttpServer {
  public:
@@ -103,7 +121,7 @@ class Server : public HttpServer {
         });
         return;
       }
-      if (connections() < limits::kConnections) {
+      if (connections() < places_) {
         error_code ignored;
         socket.set_option(tcp::no_delay(true), ignored);
         auto connection = std::make_shared<HttpConnection>(std::move(socket), &shared_);
@@ -117,6 +135,7 @@ class Server : public HttpServer {
   HttpConnection::Shared shared_;
   asio::io_context loop_;
   asio::executor_work_guard<asio::io_context::executor_type> guard_;
+  const int places_ = Places();
   tcp::acceptor acceptor_;
   tcp::endpoint endpoint_;
   asio::steady_timer retry_;

@@ -8,7 +8,7 @@
 namespace aha::limits {
 
 // --- connections ---
-inline constexpr int kConnections = 4096;
+inline constexpr int kConnections = 4096;         // or what open files allow
 inline constexpr size_t kHeaderBytes = 64 << 10;  // request line and all headers
 inline constexpr size_t kHeaderLines = 100;       // of one request
 inline constexpr size_t kBodyBytes = 32 << 20;    // of one request, whatever its encoding
