@@ -63,20 +63,9 @@ class Countdown : public Environment {
       score.why = e.status().message();
       return score;
     }
-    auto want = problem.meta["numbers"].get<std::vector<int64_t>>();
-    std::vector<int64_t> used = e->numbers;
-    std::sort(want.begin(), want.end());
-    std::sort(used.begin(), used.end());
-    const auto target = problem.meta["target"].get<int64_t>();
-    if (used != want) {
-      score.why = "it uses " + Listed(used) + ", not " + Listed(want);
-    } else if (!(e->value == Rational{target, 1})) {
-      score.why =
-          fmt::format("it is {}/{}, not {}", e->value.numerator, e->value.denominator, target);
-    } else {
-      score.correct = 1;
-      score.why = "right";
-    }
+    const Puzzle puzzle = {problem.meta["numbers"].get<std::vector<int64_t>>(),
+                           problem.meta["target"].get<int64_t>()};
+    score.correct = countdown::Solves(puzzle, *e, &score.why) ? 1 : 0;
     return score;
   }
 

@@ -86,6 +86,24 @@ std::string Listed(const std::vector<int64_t>& numbers) {
   return out;
 }
 
+bool Solves(const Puzzle& puzzle, const Expression& e, std::string* why) {
+  std::vector<int64_t> want = puzzle.numbers;
+  std::vector<int64_t> used = e.numbers;
+  std::sort(want.begin(), want.end());
+  std::sort(used.begin(), used.end());
+  if (used != want) {
+    *why = "it uses " + Listed(used) + ", not " + Listed(want);
+    return false;
+  }
+  if (!(e.value == Rational{puzzle.target, 1})) {
+    *why =
+        fmt::format("it is {}/{}, not {}", e.value.numerator, e.value.denominator, puzzle.target);
+    return false;
+  }
+  *why = "right";
+  return true;
+}
+
 std::string Puzzle::Key() const {
   std::vector<int64_t> sorted = numbers;
   std::sort(sorted.begin(), sorted.end());

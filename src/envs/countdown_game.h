@@ -10,6 +10,7 @@
 #include "base/rng.h"
 #include "base/section.h"
 #include "envs/environment.h"
+#include "envs/expression.h"
 
 namespace aha::countdown {
 
@@ -38,6 +39,8 @@ struct Puzzle {
   // The same for every order of the numbers: what splits are cut by.
   std::string Key() const;
 };
+// Whether `e` is the target of each number once. `why`: "right", or what it is instead.
+bool Solves(const Puzzle& puzzle, const Expression& e, std::string* why);
 
 // Random choices for one problem or document, in order.
 class Draws {

@@ -93,6 +93,14 @@ TEST(Expression, IsExact) {
   EXPECT_EQ(value("2-3*4"), (Rational{-10, 1}));
   EXPECT_EQ(value("8-4-2"), (Rational{2, 1}));
   EXPECT_EQ(value("999999999999*999999999999*9999"), (Rational{-777, 1}));
+  EXPECT_EQ(value("-5+8"), (Rational{-777, 1}));
+  const auto with_signs = [](const std::string& text) {
+    const Result<Expression> e = EvaluateExpression(text, Signs::kAllowed);
+    return e.ok() ? e->value : Rational{-777, 1};
+  };
+  EXPECT_EQ(with_signs("-5+8"), (Rational{3, 1}));
+  EXPECT_EQ(with_signs("2*-(3-5)"), (Rational{4, 1}));
+  EXPECT_EQ(with_signs(std::string(900, '-') + "1"), (Rational{-777, 1}));
 }
 
 TEST(Jsonl, ReadsProblemsAndNamesBrokenLines) {
@@ -116,6 +124,44 @@ TEST(Jsonl, ReadsProblemsAndNamesBrokenLines) {
       << broken.status().message();
   EXPECT_TRUE(
       MakeEnvironment({{"name", "jsonl"}, {"path", path.string()}, {"on_error", "skip"}}).ok());
+  std::filesystem::remove(path);
+}
+
+// Its items as they are, scored as it does (src/envs/testdata,
+// tools/make_reasoning_gym_goldens.py).
+TEST(Jsonl, ScoresCountdownAsReasoningGym) {
+  const auto golden = ReadFile(std::filesystem::path(AHA_SOURCE_DIR) /
+                               "src/envs/testdata/reasoning_gym_countdown.json");
+  ASSERT_TRUE(golden.ok()) << golden.status().message();
+  const Json items = ParseJson(*golden).value()["items"];
+  ASSERT_EQ(items.size(), 12u);
+  const auto path = std::filesystem::temp_directory_path() / "aha_envs_countdown_test.jsonl";
+  int right = 0;
+  for (Json item : items) {
+    const Json scored = item["scored"];
+    item.erase("scored");
+    ASSERT_TRUE(WriteFileAtomic(path, DumpJson(item) + "\n").ok());
+    const auto env =
+        MakeEnvironment({{"name", "jsonl"}, {"path", path.string()}, {"compare", "countdown"}});
+    if (!env.ok()) {  // the only problem of its file may be no training problem
+      EXPECT_NE(env.status().message().find("no problem to train on"), std::string::npos);
+      continue;
+    }
+    const Problem p = (*env)->Get(Split::kTrain, 0, 0);
+    for (const Json& one : scored) {
+      const auto answer = one[0].get<std::string>();
+      const Score s = (*env)->Grade(p, "<think>hm</think><answer>" + answer + "</answer>").value();
+      EXPECT_EQ(s.correct, one[1].get<double>()) << p.prompt << answer << ": " << s.why;
+      right += s.correct == 1;
+    }
+  }
+  EXPECT_GE(right, 12);
+  ASSERT_TRUE(WriteFileAtomic(path, R"({"question": "1?", "answer": "1"})").ok());
+  EXPECT_NE(MakeEnvironment({{"name", "jsonl"}, {"path", path.string()}, {"compare", "countdown"}})
+                .status()
+                .message()
+                .find(":1: metadata has no numbers and target"),
+            std::string::npos);
   std::filesystem::remove(path);
 }
 

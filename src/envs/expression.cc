@@ -50,7 +50,7 @@ Result<Rational> Apply(char op, const Rational& x, const Rational& y) {
 
 class Parser {
  public:
-  explicit Parser(std::string_view text) : text_(text) {}
+  Parser(std::string_view text, Signs signs) : text_(text), signs_(signs) {}
 
   Result<Expression> Run() {
     AHA_ASSIGN_OR_RETURN(out_.value, Sum(0));
@@ -92,6 +92,11 @@ class Parser {
   Result<Rational> Factor(int depth) {
     if (depth > kMostDepth) return InvalidArgument("parentheses nested too deep");
     const char c = Peek();
+    if (signs_ == Signs::kAllowed && (c == '-' || c == '+')) {
+      ++at_;
+      AHA_ASSIGN_OR_RETURN(const Rational value, Factor(depth + 1));
+      return c == '-' ? Rational{-value.numerator, value.denominator} : value;
+    }
     if (c == '(') {
       ++at_;
       AHA_ASSIGN_OR_RETURN(const Rational value, Sum(depth + 1));
@@ -110,16 +115,17 @@ class Parser {
   }
 
   std::string_view text_;
+  Signs signs_;
   size_t at_ = 0;
   Expression out_;
 };
 
 }  // namespace
 
-Result<Expression> EvaluateExpression(std::string_view text) {
+Result<Expression> EvaluateExpression(std::string_view text, Signs signs) {
   if (text.size() > kMostCharacters)
     return InvalidArgument("an expression of {} characters", text.size());
-  return Parser(text).Run();
+  return Parser(text, signs).Run();
 }
 
 }  // namespace aha

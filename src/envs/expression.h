@@ -22,10 +22,12 @@ struct Expression {
   std::vector<int64_t> numbers;  // as they stand, in order
 };
 
-// + - * / and parentheses over whole numbers without sign; blanks are skipped. Errors (a sentence,
-// never a crash): other characters, unbalanced parentheses, division by zero, a value beyond 64
-// bits, more than 1000 characters or 50 levels.
-Result<Expression> EvaluateExpression(std::string_view text);
+// + - * / and parentheses over whole numbers; blanks are skipped. A sign before a number or a
+// parenthesis ("-5+8") is none of it unless it is allowed. Errors (a sentence, never a crash):
+// other characters, unbalanced parentheses, division by zero, a value beyond 64 bits, more than
+// 1000 characters or 50 levels.
+enum class Signs { kRefused, kAllowed };
+Result<Expression> EvaluateExpression(std::string_view text, Signs signs = Signs::kRefused);
 
 }  // namespace aha
 

@@ -5,13 +5,14 @@
 #include <optional>
 
 #include "base/section.h"
+#include "envs/countdown_game.h"
 #include "envs/expression.h"
 #include "envs/problem_file.h"
 
 namespace aha {
 namespace {
 
-enum class Compare { kExact, kNumeric, kLastNumber, kChoice };
+enum class Compare { kExact, kNumeric, kLastNumber, kChoice, kCountdown };
 
 std::string_view Trimmed(std::string_view text) {
   constexpr std::string_view kBlank = " \n\r\t";
@@ -86,6 +87,33 @@ std::string_view OnlyBoxed(std::string_view text) {
   return {};
 }
 
+// reasoning_gym.games.countdown: what an expression with the wrong value or numbers is worth, and
+// what is no expression.
+constexpr double kAnyExpression = 0.05, kNoExpression = 0.01;
+
+Status HasNumbersAndTarget(const Problem& p) {
+  const Json* numbers = FindKey(p.meta, "numbers");
+  const Json* target = FindKey(p.meta, "target");
+  const bool there = numbers != nullptr && numbers->is_array() && !numbers->empty() &&
+                     std::all_of(numbers->begin(), numbers->end(),
+                                 [](const Json& n) { return n.is_number_integer(); }) &&
+                     target != nullptr && target->is_number_integer();
+  if (there) return OkStatus();
+  return InvalidArgument("metadata has no numbers and target, which compare = \"countdown\" reads");
+}
+
+void GradeCountdown(const Problem& problem, std::string_view answer, Score* score) {
+  const Result<Expression> e = EvaluateExpression(answer, Signs::kAllowed);
+  if (!e.ok()) {
+    score->correct = kNoExpression;
+    score->why = e.status().message();
+    return;
+  }
+  const countdown::Puzzle puzzle = {problem.meta["numbers"].get<std::vector<int64_t>>(),
+                                    problem.meta["target"].get<int64_t>()};
+  score->correct = countdown::Solves(puzzle, *e, &score->why) ? 1 : kAnyExpression;
+}
+
 class Jsonl : public Environment {
  public:
   Jsonl(ProblemFile problems, Compare compare)
@@ -109,6 +137,10 @@ class Jsonl : public Environment {
     if (compare_ == Compare::kLastNumber) answer = LastNumber(answer);
     score.extracted = answer.substr(0, 200);
     score.format = !answer.empty();
+    if (compare_ == Compare::kCountdown) {
+      GradeCountdown(problem, answer, &score);
+      return score;
+    }
     score.correct = Same(answer, Trimmed(problem.answer)) ? 1 : 0;
     score.why = score.correct != 0 ? "right" : "the answer is " + problem.answer;
     return score;
@@ -167,8 +199,9 @@ Result<std::unique_ptr<Environment>> MakeJsonl(const Json& options) {
   s.Take("name");
   Compare compare = Compare::kExact;
   ProblemFileOptions file;
-  s.ReadOne("compare", {"exact", "numeric", "last_number", "choice"}, &compare);
+  s.ReadOne("compare", {"exact", "numeric", "last_number", "choice", "countdown"}, &compare);
   file.Read(s, "task jsonl");
+  if (compare == Compare::kCountdown) file.check = HasNumbersAndTarget;
   AHA_RETURN_IF_ERROR(s.Finish());
   AHA_ASSIGN_OR_RETURN(ProblemFile problems, ProblemFile::Open(file));
   return std::unique_ptr<Environment>(std::make_unique<Jsonl>(std::move(problems), compare));

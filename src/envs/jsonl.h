@@ -7,10 +7,12 @@
 
 namespace aha {
 
-// Options: compare ("exact", "numeric", "last_number" or "choice"; exact) and ProblemFileOptions's.
-// The answer is what follows the thought: the inside of its only <answer>, else of its only
-// \boxed{}, else all of it; "last_number" takes the last number in that, for models that answer in
-// sentences.
+// Options: compare ("exact", "numeric", "last_number", "choice" or "countdown"; exact) and
+// ProblemFileOptions's. The answer is what follows the thought: the inside of its only <answer>,
+// else of its only \boxed{}, else all of it; "last_number" takes the last number in that, for
+// models that answer in sentences. "countdown" is for items whose metadata hold numbers and target,
+// and scores as reasoning-gym does: 1 for an expression that uses each number once and is the
+// target (exactly: there, within 1e-5 of it), 0.05 for any other, 0.01 for what is none.
 Result<std::unique_ptr<Environment>> MakeJsonl(const Json& options);
 
 // The number that a text is, exactly: "1,234.5", "-3/4", "50%", "$7", "10 cm". False when it is

@@ -35,6 +35,7 @@ Result<Problem> ReadProblem(std::string_view line, const ProblemFileOptions& opt
   } else if (const Json* meta = FindKey(json, "metadata")) {
     p.meta = *meta;
   }
+  if (options.check) AHA_RETURN_IF_ERROR(options.check(p));
   return p;
 }
 

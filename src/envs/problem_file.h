@@ -3,6 +3,8 @@
 #ifndef AHA_ENVS_PROBLEM_FILE_H_
 #define AHA_ENVS_PROBLEM_FILE_H_
 
+#include <functional>
+
 #include "base/section.h"
 #include "envs/environment.h"
 
@@ -15,6 +17,7 @@ struct ProblemFileOptions {
   // Set by the environment, not by the user:
   bool whole_items = false;  // Problem::meta is all of the line, else its "metadata"
   bool needs_answer = true;
+  std::function<Status(const Problem&)> check;  // of each line; may be empty
 
   std::string where;
 
