@@ -129,9 +129,10 @@ std::string Svg(const std::vector<std::pair<std::string, Curves>>& runs,
         "<path d='M{0} {1}V{2}H{3}' fill='none' stroke='#999'/>"
         "<text x='{4}' y='{5}' text-anchor='end'>{6:.3g}</text>"
         "<text x='{4}' y='{2}' text-anchor='end'>{7:.3g}</text>"
-        "<text x='{3}' y='{8}' text-anchor='end'>step {9:.0f}</text>",
+        "<text x='{0}' y='{8}'>step {10:.0f}</text>"
+        "<text x='{3}' y='{8}' text-anchor='end'>{9:.0f}</text>",
         kLeft, top + kTop, top + kHeight - kBottom, kWidth - kRight, kLeft - 6, top + kTop + 8,
-        high, low, top + kHeight - 6, last);
+        high, low, top + kHeight - 6, last, first);
     for (size_t r = 0; r < runs.size(); ++r) {
       const auto found = runs[r].second.find(metric);
       if (found == runs[r].second.end()) continue;
