@@ -387,10 +387,8 @@ struct Panel {
   static constexpr bool kWide = Isa::kWide && (F_::kBits == 8 || F_::kHalves);
   static constexpr int64_t kScales = (kWide ? 16 : 8) * kRegister;
   static constexpr bool kHasHalves = F_::kHalves && !kWide;
-  static constexpr int64_t kGroup = kScales + (1 + (F_::kMinimum ? 1
-                                                    : kHasHalves ? 2
-                                                                 : 0)) *
-                                                  kRegister;
+  static constexpr int64_t kFactors = F_::kMinimum ? 2 : kHasHalves ? 3 : 1;
+  static constexpr int64_t kGroup = kScales + kFactors * kRegister;
   static constexpr int64_t kBlock = Isa::kPanelGroups * kGroup;
 };
 
