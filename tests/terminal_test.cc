@@ -77,6 +77,32 @@ TEST(Terminal, AskAnswersInJson) {
   EXPECT_EQ((*ParseJson(again.out))["choices"][0]["logprobs"], json["choices"][0]["logprobs"]);
 }
 
+// What stands in brackets is no list of arguments: ids, questions, stops.
+TEST(Terminal, AskTakesBracketsAsTheyStand) {
+  const std::vector<std::string> base = {"ask",          "-m", Model(),         "--raw", "--json",
+                                         "--max-tokens", "4",  "--temperature", "0"};
+  const auto ask = [&](const std::vector<std::string>& more, const std::string& input = "") {
+    std::vector<std::string> arguments = base;
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    const Ran ran = RunAha(arguments, input);
+    EXPECT_EQ(ran.exit_code, 0) << ran.err;
+    return ran.exit_code == 0 ? *ParseJson(ran.out) : Json();
+  };
+  const Json piped = ask({"--ids"}, "[1,2,3]");
+  ASSERT_TRUE(piped.is_object());
+  EXPECT_EQ(piped["usage"]["prompt_tokens"], 3);
+  for (const char* ids : {"[1,2,3]", "[1, 2, 3]"}) {
+    EXPECT_EQ(ask({"--ids", ids})["choices"], piped["choices"]) << ids;
+  }
+  EXPECT_EQ(ask({"[b, c]"})["usage"], ask({}, "[b, c]")["usage"]);
+  EXPECT_EQ(ask({"two", "words"})["usage"], ask({"two words"})["usage"]);
+  EXPECT_EQ(ask({"what", "is [1,2]", "[3,4]"})["usage"], ask({"what is [1,2] [3,4]"})["usage"]);
+  EXPECT_EQ(ask({"--stop", "[x,y]", "two words"})["usage"], ask({"two words"})["usage"]);
+  const Ran unknown = RunAha({"ask", "-m", Model(), "two", "words", "--unknown"});
+  EXPECT_EQ(unknown.exit_code, 2);
+  EXPECT_NE(unknown.err.find("--unknown"), std::string::npos) << unknown.err;
+}
+
 TEST(Terminal, AskReadsAPipeAndStopsAtText) {
   REQUIRE_MODEL();
   const Ran ran = RunAha(

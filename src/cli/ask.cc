@@ -13,7 +13,7 @@ namespace {
 struct AskFlags {
   SessionFlags session;
   SamplingFlags sampling;
-  std::vector<std::string> question;
+  std::string question;
   std::string system;
   std::string task;              // of which a problem is asked
   std::vector<std::string> set;  // its options
@@ -113,14 +113,24 @@ Result<std::string> Question(const AskFlags& flags, const std::optional<Checked>
     if (!flags.question.empty()) return InvalidArgument("--task asks its own question");
     return checked->problem.prompt;
   }
-  std::string question;
-  for (const std::string& word : flags.question) question += (question.empty() ? "" : " ") + word;
+  std::string question = flags.question;
   if (!StdinIsTerminal() && flags.question.empty()) {
     AHA_ASSIGN_OR_RETURN(question, ReadStdin());
     while (!flags.raw && question.ends_with('\n')) question.pop_back();
   }
   if (question.empty()) return InvalidArgument("there is no question");
   return question;
+}
+
+// The question's words after the first. They are no list of CLI11's, which would take "[1,2]"
+// apart.
+void AddWords(const CLI::App& ask, std::string* question) {
+  std::vector<std::string> unknown;
+  for (const std::string& word : ask.remaining()) {
+    if (word.starts_with('-') && word.size() > 1) unknown.push_back(word);
+    *question += " " + word;
+  }
+  if (!unknown.empty()) throw CLI::ExtrasError(std::move(unknown));
 }
 
 Status RunAsk(const AskFlags& flags) {
@@ -175,6 +185,7 @@ Status RunAsk(const AskFlags& flags) {
 void AddAsk(CLI::App& app, Command* run) {
   auto flags = std::make_shared<AskFlags>();
   CLI::App* ask = app.add_subcommand("ask", "Ask one question; the answer is streamed.");
+  ask->allow_extras();
   ask->add_option("question", flags->question, "the question; without it, standard input");
   ask->add_option("--task", flags->task,
                   "ask a problem of this task (--seed chooses it), and check");
@@ -190,7 +201,10 @@ void AddAsk(CLI::App& app, Command* run) {
   ask->add_flag("--hide-thought", flags->hide_thought, "show the answer only");
   flags->session.AddTo(*ask);
   flags->sampling.AddTo(*ask);
-  ask->callback([flags, run] { *run = [flags] { return RunAsk(*flags); }; });
+  ask->callback([ask, flags, run] {
+    AddWords(*ask, &flags->question);
+    *run = [flags] { return RunAsk(*flags); };
+  });
 }
 
 }  // namespace aha::cli

@@ -113,7 +113,8 @@ void SamplingFlags::AddTo(CLI::App& app) {
       ->check(CLI::Range(int64_t{1}, int64_t{1} << 30));
   app.add_option("--think-budget", think_budget, "end the thought after this many tokens")
       ->check(CLI::Range(int64_t{0}, int64_t{1} << 30));
-  app.add_option("--stop", stop, "end before this text; may be given several times");
+  app.add_option("--stop", stop, "end before this text; may be given several times")
+      ->allow_extra_args(false);  // else "[END]" is taken apart, and a question after it is a stop
   app.add_flag("--ignore-eos", ignore_eos, "go on past end tokens");
 }
 
