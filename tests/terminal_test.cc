@@ -96,6 +96,7 @@ TEST(Terminal, AskTakesBracketsAsTheyStand) {
   }
   EXPECT_EQ(ask({"[b, c]"})["usage"], ask({}, "[b, c]")["usage"]);
   EXPECT_EQ(ask({"two", "words"})["usage"], ask({"two words"})["usage"]);
+  EXPECT_EQ(ask({"what", "is", "7", "-5"})["usage"], ask({"what is 7 -5"})["usage"]);
   EXPECT_EQ(ask({"what", "is [1,2]", "[3,4]"})["usage"], ask({"what is [1,2] [3,4]"})["usage"]);
   EXPECT_EQ(ask({"--stop", "[x,y]", "two words"})["usage"], ask({"two words"})["usage"]);
   const Ran unknown = RunAha({"ask", "-m", Model(), "two", "words", "--unknown"});

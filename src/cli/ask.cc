@@ -127,7 +127,8 @@ Result<std::string> Question(const AskFlags& flags, const std::optional<Checked>
 void AddWords(const CLI::App& ask, std::string* question) {
   std::vector<std::string> unknown;
   for (const std::string& word : ask.remaining()) {
-    if (word.starts_with('-') && word.size() > 1) unknown.push_back(word);
+    const bool option = word.size() > 1 && word[0] == '-' && (word[1] < '0' || word[1] > '9');
+    if (option) unknown.push_back(word);
     *question += " " + word;
   }
   if (!unknown.empty()) throw CLI::ExtrasError(std::move(unknown));

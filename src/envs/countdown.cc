@@ -11,7 +11,6 @@ namespace {
 
 using countdown::Draws;
 using countdown::Game;
-using countdown::Listed;
 using countdown::Puzzle;
 using countdown::Puzzles;
 

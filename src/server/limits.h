@@ -1,4 +1,4 @@
-// Every limit of the server in one place; each has a test. Sizes in bytes, times in seconds.
+// Every limit of the server in one place. Sizes in bytes, times in seconds.
 #ifndef AHA_SERVER_LIMITS_H_
 #define AHA_SERVER_LIMITS_H_
 
