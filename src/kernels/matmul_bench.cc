@@ -47,9 +47,9 @@ double Time(const F& f) {
 
 void BenchMatMul(Context& cx, const MachineLimits& limits, DType dtype, int64_t n, int64_t k,
                  int64_t m) {
-  // Enough copies to leave the caches behind when one token is multiplied.
+  // Enough copies to leave the caches behind when few tokens are multiplied.
   const int64_t copies =
-      m == 1 ? std::max<int64_t>(1, (int64_t{192} << 20) / BytesFor(dtype, n * k)) : 1;
+      m <= 16 ? std::max<int64_t>(1, (int64_t{192} << 20) / BytesFor(dtype, n * k)) : 1;
   std::vector<Storage> w;
   for (int64_t c = 0; c < copies; ++c) {
     w.emplace_back(dtype, Shape{n, k});
@@ -191,6 +191,13 @@ void BenchForward(Context& cx, const MachineLimits& limits) {
   cx.numerics = Numerics::kFast;
   for (const int64_t m : {1, 16, 512}) BenchMatMul(cx, limits, DType::kBF16, 1536, 1536, m);
   cx.numerics = Numerics::kPortable;
+  // A feed-forward's two shapes, larger than the caches.
+  for (const DType dtype : {DType::kBF16, DType::kQ8_0}) {
+    for (const int64_t m : {16, 512}) {
+      BenchMatMul(cx, limits, dtype, 8960, 1536, m);
+      BenchMatMul(cx, limits, dtype, 1536, 8960, m);
+    }
+  }
   BenchMatMul(cx, limits, DType::kQ4_1, 1536, 576, 512);
   BenchMatMul(cx, limits, DType::kQ4_1, 576, 576, 1);
   BenchAttention(cx, limits, 9, 3, 64, 512, 0);

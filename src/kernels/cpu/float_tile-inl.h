@@ -6,6 +6,7 @@
 #define AHA_KERNELS_CPU_FLOAT_TILE_INL_H_
 #endif
 
+#include <algorithm>
 #include <type_traits>
 
 #include "kernels/cpu/lane_kernels.h"
@@ -46,6 +47,52 @@ struct Weights<DType::kBF16> {
   }
 };
 
+// The weights of one step of a tile, sixteen lanes: part p of them, and the sum of a lane's tree.
+template <DType kDType>
+struct TileWeights : Weights<kDType> {
+  using typename Weights<kDType>::T;
+  static constexpr bool kSplit = false;
+  static HWY_INLINE VF Load(const std::byte* lanes, int p) {
+    return Weights<kDType>::Load(lanes + p * kVec * static_cast<int64_t>(sizeof(T)));
+  }
+  static HWY_INLINE float Sum(const VF (&part)[kParts]) { return SumTree(part); }
+};
+
+#if HWY_TARGET == HWY_AVX2
+// Of bf16 the even lanes and the odd: one operation each, where widening them in their order takes
+// three. x must lie in the same order (SplitLanes).
+template <>
+struct TileWeights<DType::kBF16> {
+  using T = uint16_t;
+  static constexpr bool kSplit = true;
+  static HWY_INLINE VF Load(const std::byte* lanes, int p) {
+    const DU du;
+    // Read once a part: kept for both, the words of two rows would push a sum out of its register.
+    if (p != 0) asm("" : "+r"(lanes));
+    const auto words = hn::LoadU(du, reinterpret_cast<const uint32_t*>(lanes));
+    return hn::BitCast(
+        D(), p == 0 ? hn::ShiftLeft<16>(words) : hn::And(words, hn::Set(du, 0xffff0000u)));
+  }
+  // The tree's additions, of which the first happen inside each part.
+  static HWY_INLINE float Sum(const VF (&part)[kParts]) {
+    const auto halves = [](VF v) {
+      return _mm_add_ps(_mm256_castps256_ps128(v.raw), _mm256_extractf128_ps(v.raw, 1));
+    };
+    const __m128 even = halves(part[0]);
+    const __m128 odd = halves(part[1]);
+    return SumTreeOfFour(_mm_add_ps(_mm_unpacklo_ps(even, odd), _mm_unpackhi_ps(even, odd)));
+  }
+};
+#endif
+
+// Of each sixteen values those with even numbers, then those with odd; zeros past k.
+void SplitLanes(const float* x, int64_t k, float* y) {
+  for (int64_t i = 0; i < k; i += kLanes) {
+    const Padded16 lanes(x + i, std::min(kLanes, k - i));
+    for (int64_t j = 0; j < kLanes; ++j) y[i + j % 2 * (kLanes / 2) + j / 2] = lanes.values[j];
+  }
+}
+
 // f(a constant that is `dtype`), for the types that Weights knows.
 template <typename F>
 HWY_INLINE void WithFloatType(DType dtype, const F& f) {
@@ -63,7 +110,7 @@ HWY_INLINE void WithFloatType(DType dtype, const F& f) {
 // memory for the next R rows meanwhile; rows are too short for the machine to see them coming.
 template <DType kDType, int R, int T, bool kAhead>
 HWY_NOINLINE void DotTile(const FloatTile& a, int64_t row, int64_t token) {
-  using W = Weights<kDType>;
+  using W = TileWeights<kDType>;
   constexpr int64_t kBytes = sizeof(typename W::T);
   const std::byte* w = a.w + row * a.row_bytes;
   const float* x = a.x + token * a.x_stride;
@@ -81,7 +128,7 @@ HWY_NOINLINE void DotTile(const FloatTile& a, int64_t row, int64_t token) {
     }
     for (int p = 0; p < kParts; ++p) {
       VF wv[R];
-      for (int r = 0; r < R; ++r) wv[r] = W::Load(w + r * a.row_bytes + (i + p * kVec) * kBytes);
+      for (int r = 0; r < R; ++r) wv[r] = W::Load(w + r * a.row_bytes + i * kBytes, p);
       for (int t = 0; t < T; ++t) {
         const VF xv = hn::LoadU(d, x + t * a.x_stride + i + p * kVec);
         for (int r = 0; r < R; ++r) acc[r][t][p] = hn::MulAdd(xv, wv[r], acc[r][t][p]);
@@ -95,18 +142,18 @@ HWY_NOINLINE void DotTile(const FloatTile& a, int64_t row, int64_t token) {
                   static_cast<size_t>((a.k - whole) * kBytes));
     }
     for (int t = 0; t < T; ++t) {
-      const Padded16 tail(x + t * a.x_stride + whole, a.k - whole);
+      const Padded16 tail(x + t * a.x_stride + whole, W::kSplit ? kLanes : a.k - whole);
       for (int r = 0; r < R; ++r) {
         for (int p = 0; p < kParts; ++p) {
-          acc[r][t][p] = hn::MulAdd(hn::Load(d, tail.values + p * kVec),
-                                    W::Load(padded[r] + p * kVec * kBytes), acc[r][t][p]);
+          acc[r][t][p] =
+              hn::MulAdd(hn::Load(d, tail.values + p * kVec), W::Load(padded[r], p), acc[r][t][p]);
         }
       }
     }
   }
   for (int t = 0; t < T; ++t) {
     for (int r = 0; r < R; ++r) {
-      float sum = SumTree(acc[r][t]);
+      float sum = W::Sum(acc[r][t]);
       if (a.bias != nullptr) sum += a.bias[row + r];
       a.y[(token + t) * a.y_stride + row + r] = sum;
     }

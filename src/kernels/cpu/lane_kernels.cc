@@ -24,8 +24,10 @@ namespace aha::kernels::cpu::HWY_NAMESPACE {
 const LaneKernels& Table() {
   static constexpr LaneKernels kTable = {
       .target = HWY_TARGET == HWY_AVX2 ? "avx2" : "avx512",
+      .split_lanes = TileWeights<DType::kBF16>::kSplit ? SplitLanes : nullptr,
       .float_tile = FloatTileDot,
       .pack_lanes = PackLanes,
+      .pack_pairs = PackPairs,
       .float_panel = FloatPanelDot,
       .panel_rows = kPanelRows,
       .panel_tokens = kPanelTokens,

@@ -13,7 +13,7 @@
 namespace aha::kernels::cpu {
 
 // y[t, r] = lane sum of x[t] * w[r] (+ bias[r]) for `rows` rows of float weights and `tokens` rows
-// of x.
+// of x, which split_lanes has put in order if the weights are bf16 and it is not null.
 struct FloatTile {
   const float* x = nullptr;
   int64_t x_stride = 0;
@@ -33,17 +33,22 @@ struct FloatTile {
 inline int64_t LaneDepth(int64_t k) { return (k + 15) / 16; }
 inline int64_t PackedLaneDepth(int64_t k) { return LaneDepth(k) | 1; }
 
-// The same of up to panel_rows weight rows and many tokens, both packed by pack_lanes: x in groups
-// of panel_tokens tokens, panel_width wide, one after another.
+// The same of up to panel_rows weight rows and many tokens, both packed: x by pack_lanes in groups
+// of panel_tokens tokens, panel_width wide, one after another; w by pack_lanes, or bf16 by
+// pack_pairs.
 struct FloatPanel {
   const float* x = nullptr;
   int64_t tokens = 0;
-  const float* w = nullptr;
+  const void* w = nullptr;
+  bool pairs = false;  // w is of pack_pairs
   int64_t rows = 0;
   int64_t k = 0;
   const float* bias = nullptr;
   float* y = nullptr;
   int64_t y_stride = 0;
+  // What is packed next, or null: asked of memory while the first tokens are multiplied.
+  const std::byte* next = nullptr;
+  int64_t next_bytes = 0;
 };
 
 // Up to kAttentionSpan keys of one kv head, in groups of kAttentionPageUnit contiguous rows, or
@@ -94,12 +99,19 @@ struct ProductPanel {
 struct LaneKernels {
   const char* target;  // "avx2", "avx512"
 
+  // k values of x, padded to whole sixteens, in the order that float_tile wants with bf16; or null.
+  void (*split_lanes)(const float* x, int64_t k, float* y);
   void (*float_tile)(const FloatTile&);
   // [16][PackedLaneDepth(k)][width] on cache lines <- `count` rows of k float values: of row r
   // value 16 i + j at [number of lane j][i][r]. Past k: zeros; past the last row: any row's values.
   // width: whole registers.
   void (*pack_lanes)(DType dtype, const std::byte* rows, int64_t row_bytes, int64_t count,
                      int64_t k, int64_t width, float* packed);
+  // [16][PackedLaneDepth(k)][panel_rows / 2] <- bf16 rows in the same order, row r in the low and
+  // row panel_rows / 2 + r in the high half of a word: half the memory of floats, and widened by
+  // one operation a register.
+  void (*pack_pairs)(const std::byte* rows, int64_t row_bytes, int64_t count, int64_t k,
+                     uint32_t* packed);
   void (*float_panel)(const FloatPanel&);
   int panel_rows, panel_tokens, panel_width;  // of a FloatPanel; panel_width: of panel_tokens
   // keys [dim][kAttentionSpan] <- the span's key rows, transposed.

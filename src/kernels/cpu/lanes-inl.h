@@ -27,7 +27,12 @@ constexpr int64_t kVec = static_cast<int64_t>(HWY_LANES(float));  // floats in o
 constexpr int64_t kLanes = 16;
 constexpr int kParts = static_cast<int>(kLanes / kVec);
 
-// The tree of a lane sum over 8 values in `v` and upwards: 8 -> 4 -> 2 -> 1.
+// The tree of a lane sum: 16 -> 8 -> 4 -> 2 -> 1.
+HWY_INLINE float SumTreeOfFour(__m128 four) {
+  const __m128 two = _mm_add_ps(four, _mm_movehl_ps(four, four));
+  return _mm_cvtss_f32(_mm_add_ss(two, _mm_shuffle_ps(two, two, 1)));
+}
+
 HWY_INLINE float SumTree(const VF (&part)[kParts]) {
 #if HWY_TARGET == HWY_AVX3
   const __m256 eight =
@@ -35,9 +40,7 @@ HWY_INLINE float SumTree(const VF (&part)[kParts]) {
 #else
   const __m256 eight = _mm256_add_ps(part[0].raw, part[1].raw);
 #endif
-  const __m128 four = _mm_add_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
-  const __m128 two = _mm_add_ps(four, _mm_movehl_ps(four, four));
-  return _mm_cvtss_f32(_mm_add_ss(two, _mm_shuffle_ps(two, two, 1)));
+  return SumTreeOfFour(_mm_add_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1)));
 }
 
 // Up to 16 floats, the rest zeros.

@@ -16,7 +16,9 @@ constexpr int64_t kRunBytes = 64 << 10;  // weights of one work item when tokens
 constexpr int64_t kFewTokens = 64;       // reading quantised weights still takes a share
 constexpr int64_t kFewFloatTokens = 8;   // the same of float weights, which take longer to multiply
 constexpr int64_t kFloatRows = 32;       // weight rows of one work item when tokens are many
+constexpr int64_t kPanels = 4;           // or so many panels: all but the first are asked for early
 constexpr int64_t kPackedTokens = 24;    // from so many on float operands are packed
+constexpr int64_t kPairedTokens = 12;    // the same of bf16 weights: half the bytes to move
 constexpr int64_t kMostTokens = 512;  // met at once, so that what is prepared of them stays small
 
 // Rounded activations that stay in the second cache while weights pass by: a quarter of it.
@@ -27,7 +29,7 @@ int64_t TokenBlockBytes() {
 }
 
 // How a job is computed, and so what is made of its activations.
-enum class Way { kQuantized, kQuantizedWide, kRounded, kPacked, kPlain };
+enum class Way { kQuantized, kQuantizedWide, kRounded, kPacked, kSplit, kPlain };
 
 struct Activations {
   Way way = Way::kPlain;
@@ -37,6 +39,7 @@ struct Activations {
   const uint16_t* rounded = nullptr;  // kRounded: to bf16
   int64_t rounded_stride = 0;
   const float* packed = nullptr;  // kPacked: see FloatPanel
+  const float* split = nullptr;   // kSplit: rows of whole sixteens, see FloatTile
 };
 
 // One job with its activations ready and its share of the work items.
@@ -142,7 +145,9 @@ class MatMulRun {
       return wide ? Way::kQuantizedWide : Way::kQuantized;
     }
     if (job.w.dtype == DType::kBF16 && bf16_dot_ != nullptr) return Way::kRounded;
-    return job.m >= kPackedTokens ? Way::kPacked : Way::kPlain;
+    const int64_t packed = job.w.dtype == DType::kBF16 ? kPairedTokens : kPackedTokens;
+    if (job.m >= packed) return Way::kPacked;
+    return job.w.dtype == DType::kBF16 && lanes_.split_lanes != nullptr ? Way::kSplit : Way::kPlain;
   }
 
   Activations PreparedActivations(const MatMulJob& job) {
@@ -158,6 +163,8 @@ class MatMulRun {
         return RoundedToBf16(job);
       case Way::kPacked:
         return Packed(job);
+      case Way::kSplit:
+        return Split(job);
       default:
         return {};
     }
@@ -206,6 +213,17 @@ class MatMulRun {
     return {.way = Way::kPacked, .packed = packed};
   }
 
+  static int64_t SplitStride(const MatMulJob& job) { return (job.w.cols() + 15) / 16 * 16; }
+
+  Activations Split(const MatMulJob& job) {
+    const int64_t stride = SplitStride(job);
+    auto* split = cx_.shared.Allocate<float>(job.m * stride);
+    for (int64_t t = 0; t < job.m; ++t) {
+      lanes_.split_lanes(job.x + t * job.x_stride, job.w.cols(), split + t * stride);
+    }
+    return {.way = Way::kSplit, .split = split};
+  }
+
   void Partition(Plan* plan) {
     const MatMulJob& job = plan->job;
     const int64_t group = MeetsPanels(job) ? int8_.panel_rows : int8_.group_rows;
@@ -219,7 +237,11 @@ class MatMulRun {
       // Two groups, of which the second is asked for while the first is multiplied, if that
       // leaves work for all threads.
       const bool plenty = total_rows_ >= 8 * 2 * group * cx_.pool->threads();
-      plan->rows_per_item = quantized ? (plenty ? 2 : 1) * group : kFloatRows;
+      const bool panels = plan->x.way == Way::kPacked &&
+                          total_rows_ >= 8 * kPanels * lanes_.panel_rows * cx_.pool->threads();
+      plan->rows_per_item = quantized ? (plenty ? 2 : 1) * group
+                            : panels  ? kPanels * lanes_.panel_rows
+                                      : kFloatRows;
     } else {
       // Small enough to balance, large enough to stream.
       const int64_t fair = total_rows_ / (cx_.pool->threads() * 8) + 1;
@@ -252,19 +274,34 @@ class MatMulRun {
     const MatMulJob& job = plan.job;
     const int64_t k = job.w.cols();
     const int64_t width = lanes_.panel_rows;
+    const bool pairs = job.w.dtype == DType::kBF16;
     const Arena::Mark mark = scratch.Save();
-    auto* panel = scratch.Allocate<float>(PackedSize(k, width));
+    void* panel = nullptr;
+    if (pairs) {
+      panel = scratch.Allocate<uint32_t>(PackedSize(k, width / 2));
+    } else {
+      panel = scratch.Allocate<float>(PackedSize(k, width));
+    }
     for (int64_t r = first_row; r < first_row + rows; r += width) {
       const int64_t count = std::min(width, first_row + rows - r);
-      lanes_.pack_lanes(job.w.dtype, job.w.row(r), job.w.row_bytes(), count, k, width, panel);
+      if (pairs) {
+        lanes_.pack_pairs(job.w.row(r), job.w.row_bytes(), count, k, static_cast<uint32_t*>(panel));
+      } else {
+        lanes_.pack_lanes(job.w.dtype, job.w.row(r), job.w.row_bytes(), count, k, width,
+                          static_cast<float*>(panel));
+      }
+      const int64_t left = std::min(width, first_row + rows - r - count);
       lanes_.float_panel({.x = plan.x.packed,
                           .tokens = job.m,
                           .w = panel,
+                          .pairs = pairs,
                           .rows = count,
                           .k = k,
                           .bias = job.bias == nullptr ? nullptr : job.bias + r,
                           .y = job.y + r,
-                          .y_stride = job.y_stride});
+                          .y_stride = job.y_stride,
+                          .next = left > 0 ? job.w.row(r + count) : nullptr,
+                          .next_bytes = left * job.w.row_bytes()});
     }
     scratch.Rewind(mark);
   }
@@ -272,8 +309,10 @@ class MatMulRun {
   void FloatRows(const Plan& plan, int64_t first_row, int64_t rows, int64_t first_token,
                  int64_t tokens) const {
     const MatMulJob& job = plan.job;
-    const FloatTile tile = {.x = job.x + first_token * job.x_stride,
-                            .x_stride = job.x_stride,
+    const bool split = plan.x.way == Way::kSplit;
+    const int64_t x_stride = split ? SplitStride(job) : job.x_stride;
+    const FloatTile tile = {.x = (split ? plan.x.split : job.x) + first_token * x_stride,
+                            .x_stride = x_stride,
                             .tokens = tokens,
                             .w = job.w.row(first_row),
                             .row_bytes = job.w.row_bytes(),
