@@ -142,8 +142,8 @@ HttpConnection::HttpConnection(asio::ip::tcp::socket socket, Shared* shared)
 
 void HttpConnection::Start() { ReadHeader(); }
 
-void HttpConnection::Wait(int seconds) {
-  deadline_.expires_after(std::chrono::seconds(seconds));
+void HttpConnection::Wait(double seconds) {
+  deadline_.expires_after(Duration(seconds));
   deadline_.async_wait([self = shared_from_this()](Error error) {
     if (!error) self->Close();
   });
@@ -157,7 +157,7 @@ void HttpConnection::ReadHeader() {
   parser_->body_limit(limits::kBodyBytes);
   answered_ = false;
   event_stream_ = false;
-  Wait(buffer_.size() > 0 ? limits::kHeaderSeconds : limits::kIdleSeconds);
+  Wait(buffer_.size() > 0 ? shared_->times.header : shared_->times.idle);
   if (buffer_.size() == 0) {
     // The time for a header runs from its first byte.
     socket_.async_read_some(buffer_.prepare(4096),
@@ -179,7 +179,7 @@ void HttpConnection::OnHeader(Error error) {
   size_t lines = 0;
   for (auto it = parser_->get().begin(); it != parser_->get().end(); ++it) ++lines;
   if (lines > limits::kHeaderLines) return Refuse(http::error::header_limit);
-  Wait(limits::kBodySeconds);
+  Wait(shared_->times.body);
   if (!parser_->is_done() && parser_->get()[http::field::expect] == "100-continue") {
     auto text = std::make_shared<std::string>("HTTP/1.1 100 Continue\r\n\r\n");
     asio::async_write(socket_, asio::buffer(*text),
@@ -306,12 +306,12 @@ void HttpConnection::Pump() {
     if (buffer_.size() > 0) {
       socket_.cancel(ignored);
     } else {
-      Wait(limits::kIdleSeconds);
+      Wait(shared_->times.idle);
     }
     return;
   }
   writing_ = true;
-  Wait(limits::kWriteSeconds);
+  Wait(shared_->times.write);
   // Small pieces together: one call to the system for a step's events.
   if (front_sent_ == 0) {
     while (unsent_.size() > 1 && unsent_[0].size() + unsent_[1].size() <= 64 << 10) {
@@ -345,7 +345,7 @@ void HttpConnection::AnswerDone() {
 // Parsers skip comments; they keep the connection and the client's own timer alive.
 void HttpConnection::ArmPing() {
   if (!event_stream_) return;
-  ping_.expires_after(std::chrono::seconds(limits::kPingSeconds));
+  ping_.expires_after(Duration(shared_->times.ping));
   ping_.async_wait([self = shared_from_this()](Error error) {
     if (error || self->closed_ || self->answered_ || !self->exchange_) return;
     self->exchange_->Write(": keep-alive\n\n");

@@ -8,6 +8,7 @@
 #include <boost/beast/http/parser.hpp>
 #include <boost/beast/http/string_body.hpp>
 
+#include <chrono>
 #include <deque>
 #include <functional>
 #include <memory>
@@ -18,12 +19,17 @@
 
 namespace aha {
 
+inline std::chrono::microseconds Duration(double seconds) {
+  return std::chrono::microseconds(static_cast<int64_t>(seconds * 1e6));
+}
+
 class HttpConnection : public std::enable_shared_from_this<HttpConnection> {
  public:
   // What all connections of a server share; it outlives them.
   struct Shared {
     HttpHandler handler;
     std::vector<std::pair<std::string, std::string>> headers;
+    ConnectionTimes times;
     bool stopping = false;
     uint64_t next_request = 1;
     std::function<void(HttpConnection*)> closed;
@@ -48,7 +54,7 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection> {
   void Refuse(const Error& error);
   // While an answer is made: hears a client that leaves, keeps what it sends ahead.
   void Watch();
-  void Wait(int seconds);  // the connection ends when nothing calls again by then
+  void Wait(double seconds);  // the connection ends when nothing calls again by then
   void Queue(std::string bytes);
   void Pump();
   void AnswerDone();

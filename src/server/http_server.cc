@@ -42,6 +42,7 @@ class Server : public HttpServer {
       : loop_(1), guard_(asio::make_work_guard(loop_)), acceptor_(loop_), retry_(loop_) {
     shared_.handler = std::move(handler);
     shared_.headers = options.headers;
+    shared_.times = options.times;
     shared_.closed = [this](HttpConnection* c) {
       connections_.erase(c->shared_from_this());
       if (shared_.stopping && connections_.empty()) loop_.stop();
@@ -97,7 +98,7 @@ class Server : public HttpServer {
 
   void After(double seconds, std::function<void()> work) override {
     auto timer = std::make_shared<asio::steady_timer>(loop_);
-    timer->expires_after(std::chrono::microseconds(static_cast<int64_t>(seconds * 1e6)));
+    timer->expires_after(Duration(seconds));
     timer->async_wait([this, timer, work = std::move(work)](error_code error) {
       timers_.erase(timer);
       if (!error) work();

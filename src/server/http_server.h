@@ -17,6 +17,7 @@
 
 #include "base/status.h"
 #include "server/http_types.h"
+#include "server/limits.h"
 
 namespace aha {
 
@@ -36,10 +37,20 @@ class Exchange {
 
 using HttpHandler = std::function<void(HttpRequest request, std::shared_ptr<Exchange> exchange)>;
 
+// How long a connection is waited for, in seconds. Tests have less patience.
+struct ConnectionTimes {
+  double header = limits::kHeaderSeconds;
+  double body = limits::kBodySeconds;
+  double idle = limits::kIdleSeconds;
+  double write = limits::kWriteSeconds;
+  double ping = limits::kPingSeconds;
+};
+
 struct ListenOptions {
   std::string host = "127.0.0.1";  // an address, or a name of this machine
   uint16_t port = 0;               // 0: any free one
   std::vector<std::pair<std::string, std::string>> headers;  // of every answer
+  ConnectionTimes times;
 };
 
 class HttpServer {
