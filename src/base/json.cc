@@ -1,15 +1,40 @@
 #include "base/json.h"
 
 #include <cmath>
-#include <unordered_set>
+#include <cstdint>
+#include <functional>
 #include <vector>
 
 namespace aha {
 namespace {
 
+// A key that stands twice in the object; null: none. Its own table of places, as a vocabulary has
+// 150,000 keys.
+const std::string* RepeatedKey(const Json::object_t::Container& pairs) {
+  constexpr size_t kFew = 8;
+  if (pairs.size() <= kFew) {
+    for (size_t i = 0; i < pairs.size(); ++i) {
+      for (size_t j = 0; j < i; ++j) {
+        if (pairs[i].first == pairs[j].first) return &pairs[i].first;
+      }
+    }
+    return nullptr;
+  }
+  size_t slots = 4 * kFew;
+  while (slots < 2 * pairs.size()) slots *= 2;
+  std::vector<size_t> places(slots, SIZE_MAX);
+  for (size_t i = 0; i < pairs.size(); ++i) {
+    size_t at = std::hash<std::string>()(pairs[i].first) & (slots - 1);
+    for (; places[at] != SIZE_MAX; at = (at + 1) & (slots - 1)) {
+      if (pairs[places[at]].first == pairs[i].first) return &pairs[i].first;
+    }
+    places[at] = i;
+  }
+  return nullptr;
+}
+
 // Builds the document itself: nlohmann's own builder looks every key up in a list, which is
-// quadratic in the 128,000 keys of a vocabulary. One set of seen keys per open object finds
-// duplicates.
+// quadratic in a vocabulary.
 class StrictSax {
  public:
   StrictSax(Json& out, int max_depth) : root_(out), max_depth_(max_depth) {}
@@ -24,18 +49,21 @@ class StrictSax {
 
   bool start_object(std::size_t) { return Open(Json::object()); }
   bool start_array(std::size_t) { return Open(Json::array()); }
-  bool end_object() { return Close(); }
-  bool end_array() { return Close(); }
+  bool end_object() {
+    const std::string* repeated = RepeatedKey(PairsOf(open_.back()));
+    if (repeated != nullptr)
+      error_ = fmt::format("key '{}' appears twice in one object", *repeated);
+    open_.pop_back();
+    return repeated == nullptr;
+  }
+  bool end_array() {
+    open_.pop_back();
+    return true;
+  }
 
   bool key(std::string& name) {
-    Level& level = open_.back();
-    if (!level.keys.insert(name).second) {
-      error_ = fmt::format("key '{}' appears twice in one object", name);
-      return false;
-    }
-    // An ordered object is a vector of pairs; the set above has done the lookup.
-    auto& pairs = level.value->get_ref<Json::object_t&>();
-    static_cast<Json::object_t::Container&>(pairs).emplace_back(std::move(name), nullptr);
+    // An ordered object is a vector of pairs; end_object looks for a key that is there twice.
+    PairsOf(open_.back()).emplace_back(std::move(name), nullptr);
     return true;
   }
   bool parse_error(std::size_t position, const std::string&, const nlohmann::detail::exception&) {
@@ -45,15 +73,13 @@ class StrictSax {
   const std::string& error() const { return error_; }
 
  private:
-  struct Level {
-    Json* value;
-    std::unordered_set<std::string> keys;
-  };
-
+  static Json::object_t::Container& PairsOf(Json* object) {
+    return static_cast<Json::object_t::Container&>(object->get_ref<Json::object_t&>());
+  }
   // Where the next value goes; a level's pointer holds because its parent does not grow meanwhile.
   Json* Next() {
     if (open_.empty()) return &root_;
-    Json* parent = open_.back().value;
+    Json* parent = open_.back();
     if (parent->is_object()) return &parent->get_ref<Json::object_t&>().back().second;
     parent->push_back(nullptr);
     return &parent->back();
@@ -70,17 +96,13 @@ class StrictSax {
     }
     Json* value = Next();
     *value = std::move(empty);
-    open_.push_back({value, {}});
-    return true;
-  }
-  bool Close() {
-    open_.pop_back();
+    open_.push_back(value);
     return true;
   }
 
   Json& root_;
   int max_depth_;
-  std::vector<Level> open_;
+  std::vector<Json*> open_;
   std::string error_;
 };
 

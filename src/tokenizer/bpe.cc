@@ -17,40 +17,36 @@ uint64_t Mix(uint64_t x) {
 
 }  // namespace
 
-Result<Bpe> Bpe::Create(const std::vector<std::string>& tokens,
+Result<Bpe> Bpe::Create(const TokenTable& tokens,
                         const std::vector<std::pair<std::string, std::string>>& merges,
                         bool ignore_merges) {
-  std::unordered_map<std::string, int32_t> ids;
-  ids.reserve(tokens.size() * 2);
-  for (size_t i = 0; i < tokens.size(); ++i) {
-    if (!tokens[i].empty()) ids.emplace(tokens[i], static_cast<int32_t>(i));
-  }
   Bpe bpe;
   for (int b = 0; b < 256; ++b) {
-    const auto it = ids.find(std::string(1, static_cast<char>(b)));
-    bpe.byte_ids_[b] = it == ids.end() ? -1 : it->second;
+    const char byte = static_cast<char>(b);
+    bpe.byte_ids_[b] = tokens.Find({&byte, 1});
   }
   size_t slots = 16;
   while (slots < merges.size() * 2) slots *= 2;
   bpe.keys_.assign(slots, kEmpty);
   bpe.merges_.resize(slots);
+  std::string text;
   for (size_t rank = 0; rank < merges.size(); ++rank) {
     const auto& [left, right] = merges[rank];
-    const auto l = ids.find(left);
-    const auto r = ids.find(right);
-    const auto whole = ids.find(left + right);
-    if (l == ids.end() || r == ids.end() || whole == ids.end()) {
+    const int32_t l = tokens.Find(left);
+    const int32_t r = tokens.Find(right);
+    const int32_t whole = tokens.Find(text.assign(left).append(right));
+    if (l < 0 || r < 0 || whole < 0) {
       return InvalidArgument("merge {} ('{}' and '{}') names text that is no token", rank, left,
                              right);
     }
-    const uint64_t key = Pair(l->second, r->second);
+    const uint64_t key = Pair(l, r);
     size_t slot = Mix(key) & (slots - 1);
     while (bpe.keys_[slot] != kEmpty && bpe.keys_[slot] != key) slot = (slot + 1) & (slots - 1);
     // A pair listed twice: the later rank counts, as in Hugging Face's map.
     bpe.keys_[slot] = key;
-    bpe.merges_[slot] = {static_cast<uint32_t>(rank), whole->second};
+    bpe.merges_[slot] = {static_cast<uint32_t>(rank), whole};
   }
-  if (ignore_merges) bpe.whole_words_ = std::move(ids);
+  if (ignore_merges) bpe.whole_words_ = tokens;
   return bpe;
 }
 
@@ -124,12 +120,9 @@ void Bpe::MergeLong(std::vector<int32_t>* symbols) const {
 }
 
 void Bpe::Encode(std::string_view word, std::vector<int32_t>* ids) const {
-  if (!whole_words_.empty()) {
-    const auto it = whole_words_.find(std::string(word));
-    if (it != whole_words_.end()) {
-      ids->push_back(it->second);
-      return;
-    }
+  if (const int32_t whole = whole_words_.Find(word); whole >= 0) {
+    ids->push_back(whole);
+    return;
   }
   std::vector<int32_t> symbols;
   symbols.reserve(word.size());

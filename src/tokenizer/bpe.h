@@ -6,19 +6,19 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
-#include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "base/status.h"
+#include "tokenizer/token_table.h"
 
 namespace aha {
 
 class Bpe {
  public:
-  // `tokens`: bytes of each id; an empty one is a hole. `merges`: pairs of token bytes, best first.
-  // `ignore_merges`: a word that is a token is that token. Errors name a merge whose parts or
-  // result are no tokens.
-  static Result<Bpe> Create(const std::vector<std::string>& tokens,
+  // `merges`: pairs of token bytes, best first. `ignore_merges`: a word that is a token is that
+  // token. Errors name a merge whose parts or result are no tokens.
+  static Result<Bpe> Create(const TokenTable& tokens,
                             const std::vector<std::pair<std::string, std::string>>& merges,
                             bool ignore_merges);
 
@@ -41,7 +41,7 @@ class Bpe {
   void MergeShort(std::vector<int32_t>* symbols) const;
   void MergeLong(std::vector<int32_t>* symbols) const;
 
-  std::unordered_map<std::string, int32_t> whole_words_;  // only with ignore_merges
+  TokenTable whole_words_;  // only with ignore_merges
   int32_t byte_ids_[256];
   // Open addressing; the number of slots is a power of two.
   std::vector<uint64_t> keys_;

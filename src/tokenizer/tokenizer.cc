@@ -41,10 +41,11 @@ bool IsPlainText(const AddedToken& t) {
 
 struct Tokenizer::Impl {
   TokenizerSpec spec;
+  TokenTable tokens;  // of spec.tokens
   Bpe bpe;
   PreTokenizer pre;
   std::vector<const AddedToken*> added_by_id = {};  // null: not an added token
-  std::unordered_map<std::string, int32_t> ids = {};
+  std::unordered_map<std::string, int32_t> added_ids = {};
   // Hugging Face looks for these in two passes: first the tokens of raw text, then, in what is
   // left, those of normalised text. We look for both in raw text: NFC does not make or break them.
   AddedTokenMatcher first = {}, second = {};
@@ -59,9 +60,11 @@ struct Tokenizer::Impl {
 };
 
 Result<std::unique_ptr<const Tokenizer::Impl>> Tokenizer::Impl::Create(TokenizerSpec spec) {
-  AHA_ASSIGN_OR_RETURN(Bpe bpe, Bpe::Create(spec.tokens, spec.merges, spec.ignore_merges));
+  TokenTable tokens(spec.tokens);  // which stay where they are when the vector moves
+  AHA_ASSIGN_OR_RETURN(Bpe bpe, Bpe::Create(tokens, spec.merges, spec.ignore_merges));
   AHA_ASSIGN_OR_RETURN(PreTokenizer pre, PreTokenizer::Create(spec.rules));
-  auto impl = std::unique_ptr<Impl>(new Impl{std::move(spec), std::move(bpe), std::move(pre)});
+  auto impl = std::unique_ptr<Impl>(
+      new Impl{std::move(spec), std::move(tokens), std::move(bpe), std::move(pre)});
   impl->IndexTokens();
   return std::unique_ptr<const Impl>(std::move(impl));
 }
@@ -70,14 +73,10 @@ void Tokenizer::Impl::IndexTokens() {
   size_t size = spec.tokens.size();
   for (const AddedToken& t : spec.added) size = std::max(size, static_cast<size_t>(t.id) + 1);
   added_by_id.assign(size, nullptr);
-  ids.reserve(size * 2);
-  for (size_t i = 0; i < spec.tokens.size(); ++i) {
-    if (!spec.tokens[i].empty()) ids.emplace(spec.tokens[i], static_cast<int32_t>(i));
-  }
   std::vector<const AddedToken*> lists[4];
   for (const AddedToken& t : spec.added) {
     added_by_id[static_cast<size_t>(t.id)] = &t;
-    ids[t.content] = t.id;
+    added_ids[t.content] = t.id;
     lists[t.normalized ? 1 : 0].push_back(&t);
     if (IsPlainText(t)) lists[2].push_back(&t);
     if (!t.special) lists[3].push_back(&t);
@@ -252,8 +251,10 @@ std::string_view Tokenizer::TokenBytes(int32_t id) const {
 }
 
 std::optional<int32_t> Tokenizer::IdOf(std::string_view token) const {
-  const auto it = impl_->ids.find(std::string(token));
-  return it == impl_->ids.end() ? std::nullopt : std::optional(it->second);
+  const auto added = impl_->added_ids.find(std::string(token));
+  if (added != impl_->added_ids.end()) return added->second;
+  const int32_t id = impl_->tokens.Find(token);
+  return id < 0 ? std::nullopt : std::optional(id);
 }
 
 bool Tokenizer::IsSpecial(int32_t id) const {

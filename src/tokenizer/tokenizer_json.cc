@@ -202,11 +202,12 @@ Status ReadModel(const Json* model, TokenizerSpec* spec) {
     AHA_ASSIGN_OR_RETURN(const int32_t value, TokenId(id, token));
     if (token.empty()) continue;
     // A token outside the byte alphabet is its own text; it must not be another token's bytes too.
-    if (!UnspellBytes(token) && vocab->contains(SpellBytes(token))) {
+    std::optional<std::string> bytes = UnspellBytes(token);
+    if (!bytes && vocab->contains(SpellBytes(token))) {
       return InvalidArgument("model: vocab holds '{}' and '{}', which are the same bytes", token,
                              SpellBytes(token));
     }
-    AHA_RETURN_IF_ERROR(PutToken(value, TokenBytes(token), spec));
+    AHA_RETURN_IF_ERROR(PutToken(value, bytes ? std::move(*bytes) : token, spec));
   }
   const Json* merges = FindKey(*model, "merges");
   if (merges == nullptr || !merges->is_array()) return InvalidArgument("model: merges is missing");
