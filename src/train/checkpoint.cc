@@ -190,6 +190,8 @@ Result<Json> ReadCheckpoint(const fs::path& folder, Learner* learner) {
   return state;
 }
 
+std::string CheckpointName(int64_t total_step) { return fmt::format("step-{:06}", total_step); }
+
 std::vector<fs::path> ListCheckpoints(const fs::path& folder) {
   std::vector<std::pair<int64_t, fs::path>> found;
   std::vector<fs::path> leftovers;

@@ -51,6 +51,9 @@ Status WriteCheckpoint(Learner& learner, const TokenizerFiles& tokenizer,
 // hashes of both safetensors files).
 Result<Json> ReadCheckpoint(const std::filesystem::path& folder, Learner* learner);
 
+// Of the folder of the checkpoint after so many steps.
+std::string CheckpointName(int64_t total_step);
+
 // Whole checkpoints under `folder`, oldest first by state's total_step; leftovers of writes that
 // were cut short are removed.
 std::vector<std::filesystem::path> ListCheckpoints(const std::filesystem::path& folder);

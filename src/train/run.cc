@@ -224,7 +224,7 @@ Json Run::Provenance() const {
 Status Run::Checkpoint() {
   if (checkpointed_ == state_.total_step) return OkStatus();
   const fs::path folder = options_.out / "checkpoints";
-  const std::string name = fmt::format("step-{:06}", state_.total_step);
+  const std::string name = CheckpointName(state_.total_step);
   AHA_RETURN_IF_ERROR(WriteCheckpoint(*parts_.learner, parts_.tokenizer_files,
                                       {StateJson(), Provenance(), parts_.base.path.string()},
                                       folder / name));
@@ -233,10 +233,19 @@ Status Run::Checkpoint() {
   std::vector<fs::path> all = ListCheckpoints(folder);
   std::error_code error;
   const auto keep = static_cast<size_t>(recipe_.checkpoint.keep_last);
+  const std::set<std::string> kept = KeptCheckpoints();
   for (size_t i = 0; i + keep < all.size(); ++i) {
-    if (all[i].filename().string() != state_.best_checkpoint) fs::remove_all(all[i], error);
+    if (!kept.contains(all[i].filename().string())) fs::remove_all(all[i], error);
   }
   return OkStatus();
+}
+
+// However old: the best, and each stage's last, the base that the next began with.
+std::set<std::string> Run::KeptCheckpoints() const {
+  std::set<std::string> names = {state_.best_checkpoint};
+  int64_t steps = 0;
+  for (const Stage& stage : recipe_.stages) names.insert(CheckpointName(steps += stage.steps()));
+  return names;
 }
 
 Status Run::Evaluated(Json* line) {
@@ -331,7 +340,7 @@ Status Run::GoStage(const Stage& stage) {
     const std::string& metric = recipe_.checkpoint.keep_best;
     if (!metric.empty() && line.contains(metric) && line[metric].get<double>() > state_.best) {
       state_.best = line[metric].get<double>();
-      state_.best_checkpoint = fmt::format("step-{:06}", state_.total_step);
+      state_.best_checkpoint = CheckpointName(state_.total_step);
       AHA_RETURN_IF_ERROR(Checkpoint());
     } else if (state_.step % checkpoint_every == 0 || last) {
       AHA_RETURN_IF_ERROR(Checkpoint());

@@ -13,6 +13,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 
 #include "chat/chat_template.h"
@@ -132,6 +133,7 @@ class Run {
   bool Replayed() const { return Replays() && state_.total_step == options_.replay_until; }
   Status Evaluated(Json* line);
   Status Checkpoint();
+  std::set<std::string> KeptCheckpoints() const;
   // Writes final/. Returns the hash of its weights.
   Result<std::string> Final();
   Json Provenance() const;

@@ -163,6 +163,16 @@ TEST_F(RunTest, AFullDiskLosesNothing) {
   EXPECT_EQ(Metrics("full"), Metrics("whole"));
 }
 
+TEST_F(RunTest, TheBaseThatRewardBeganWithStays) {
+  Go(Parity({"checkpoint.every=1", "checkpoint.keep_last=1", "checkpoint.keep_best=\"\""}),
+     Options("run"));
+  std::vector<std::string> names;
+  for (const fs::path& path : ListCheckpoints(root_ / "run/checkpoints")) {
+    names.push_back(path.filename().string());
+  }
+  EXPECT_EQ(names, (std::vector<std::string>{"step-000005", "step-000009"}));
+}
+
 TEST_F(RunTest, AFolderThatCannotBeWrittenIsNamed) {
   std::ofstream(root_ / "file") << "in the way";
   RunOptions options = Options("file");

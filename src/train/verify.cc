@@ -195,9 +195,9 @@ Status Replay(const Subject& s, const VerifyOptions& options, const fs::path& sc
   if (s.state.is_null()) {
     report->same = end.weights_sha256 == s.provenance.value("weights_sha256", "");
   } else {
-    AHA_ASSIGN_OR_RETURN(const Json state,
-                         ReadJsonFile(scratch / "checkpoints" /
-                                      fmt::format("step-{:06}", s.total_step) / "state.json"));
+    AHA_ASSIGN_OR_RETURN(
+        const Json state,
+        ReadJsonFile(scratch / "checkpoints" / CheckpointName(s.total_step) / "state.json"));
     report->same = state["model_sha256"] == s.state["model_sha256"] &&
                    state["trainer_sha256"] == s.state["trainer_sha256"];
   }

@@ -51,6 +51,16 @@ TEST_F(VerifyTest, TheLastStepsComeOutAgain) {
   ASSERT_TRUE(taken.ok()) << taken.status().message();
   EXPECT_FALSE(taken->replayed);
   EXPECT_TRUE(Verify(root_ / "taken", With(1, true))->same);
+
+  // So does the model of a checkpoint, say the base that reward began with.
+  const fs::path base = root_ / "base";
+  fs::copy(ListCheckpoints(run / "checkpoints").front(), base, fs::copy_options::recursive);
+  fs::remove(base / "state.json");
+  fs::remove(base / "trainer.safetensors");
+  const Result<VerifyReport> earlier = Verify(base, With(1, true));
+  ASSERT_TRUE(earlier.ok()) << earlier.status().message();
+  EXPECT_TRUE(earlier->same);
+  EXPECT_LT(earlier->to, 9);
 }
 
 TEST_F(VerifyTest, SaysWhatIsNotSo) {
