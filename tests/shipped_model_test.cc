@@ -40,16 +40,31 @@ TEST(ShippedModel, UnderstandsAPersonAndSaysWhatItCannotDo) {
   EXPECT_EQ(other["text"].get<std::string>().find("I can only play Countdown"), 0u) << other["text"];
 }
 
+TEST(ShippedModel, TheBaseMostlyAnswersAtOnceAndIsNotTheDefault) {
+  int thinks = 0;
+  for (int seed = 0; seed < 12; ++seed) {
+    const Json answer = Ask({"-m", "aha-countdown-base", "--task", "countdown", "--set",
+                             "targets=drawn", "--set", "division=true", "--seed",
+                             std::to_string(seed)});
+    thinks += answer["thought"].get<std::string>().empty() ? 0 : 1;
+  }
+  EXPECT_LE(thinks, 6);  // 0.22 of unseen problems
+  const Ran show = RunAha({"models", "show"}, "", kNoModels);
+  EXPECT_NE(show.out.find("aha-countdown ("), std::string::npos) << show.out;
+}
+
 TEST(ShippedModel, IsWhatItsProvenanceSays) {
-  const std::string folder = std::string(AHA_SOURCE_DIR) + "/models/aha-countdown";
-  const Ran verified = RunAha({"verify", folder, "--no-replay"});
-  EXPECT_EQ(verified.exit_code, 0) << verified.err;
-  EXPECT_NE(verified.out.find("as the run wrote them"), std::string::npos);
-  const Ran list = RunAha({"models", "list"}, "", kNoModels);
-  EXPECT_NE(list.out.find("aha-countdown"), std::string::npos) << list.out;
-  const Ran rm = RunAha({"models", "rm", "aha-countdown"}, "", kNoModels);
-  EXPECT_EQ(rm.exit_code, 1);
-  EXPECT_TRUE(std::filesystem::exists(folder + "/model.safetensors"));
+  for (const std::string name : {"aha-countdown", "aha-countdown-base"}) {
+    const std::string folder = std::string(AHA_SOURCE_DIR) + "/models/" + name;
+    const Ran verified = RunAha({"verify", folder, "--no-replay"});
+    EXPECT_EQ(verified.exit_code, 0) << verified.err;
+    EXPECT_NE(verified.out.find("as the run wrote them"), std::string::npos);
+    const Ran list = RunAha({"models", "list"}, "", kNoModels);
+    EXPECT_NE(list.out.find(name), std::string::npos) << list.out;
+    const Ran rm = RunAha({"models", "rm", name}, "", kNoModels);
+    EXPECT_EQ(rm.exit_code, 1);
+    EXPECT_TRUE(std::filesystem::exists(folder + "/model.safetensors"));
+  }
 }
 
 }  // namespace

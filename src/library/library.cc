@@ -49,11 +49,14 @@ std::string ListOf(const std::vector<fs::path>& models) {
   return list.empty() ? "none" : list;
 }
 
+// Of the models that ship, the one that is meant for talking to.
+constexpr std::string_view kShippedModel = "aha-countdown";
+
 Result<fs::path> DefaultModel() {
   const std::vector<fs::path> models = InstalledModels();
   if (models.size() == 1) return models.front();
   for (const fs::path& path : models) {
-    if (NameOf(path).starts_with("aha-")) return path;
+    if (NameOf(path) == kShippedModel) return path;
   }
   if (models.empty()) {
     return NotFound("there is no model in {}; get one with: aha models pull ORG/NAME",

@@ -31,8 +31,8 @@ std::filesystem::path ShippedModelsFolder();
 std::vector<std::filesystem::path> InstalledModels();
 
 // A path to a model folder or .gguf file, or the name of an installed model (with or without
-// .gguf). Empty: $AHA_MODEL, or the only model there is, or the first called aha-*. The error lists
-// what there is.
+// .gguf). Empty: $AHA_MODEL, or the only model there is, or aha-countdown, which ships. The error
+// lists what there is.
 Result<std::filesystem::path> ResolveModel(const std::string& name);
 
 // The weights at `path`: a model folder, a .gguf, or a PEFT adapter's folder together with its
