@@ -43,12 +43,13 @@ export function RunPage({name}: {name: string}) {
         <StatusPill run={details} />
         <Progress run={details} />
         {details.stage && <span class="g-muted">{details.stage}</span>}
-        <span class="g-space" />
-        {details.status === 'running' &&
-          <Button icon="stop" disabled={details.stopping} onClick={() => void act(stopRun)}>{details.stopping ? 'Stopping' : 'Stop'}</Button>}
-        {details.status === 'stopped' && details.steps > 0 && <Button icon="forward" onClick={() => void act(resumeRun)}>Resume</Button>}
-        {last && <a class="button plain" href={`#/?model=${encodeURIComponent(modelOf(name, last))}`}><Icon name="chat" />Chat</a>}
-        {last && details.checkpoints.length > 1 && <SideBySide run={run} />}
+        <div class="g-actions">
+          {details.status === 'running' &&
+            <Button icon="stop" disabled={details.stopping} onClick={() => void act(stopRun)}>{details.stopping ? 'Stopping' : 'Stop'}</Button>}
+          {details.status === 'stopped' && details.steps > 0 && <Button icon="forward" onClick={() => void act(resumeRun)}>Resume</Button>}
+          {last && <a class="button plain" href={`#/?model=${encodeURIComponent(modelOf(name, last))}`}><Icon name="chat" />Chat</a>}
+          {last && details.checkpoints.length > 1 && <SideBySide run={run} />}
+        </div>
       </header>
       {details.stopping && <p class="g-note" role="status">It writes a checkpoint after this step and ends. Resume goes on from there, to the same bits.</p>}
       {(failure || run.failure.value || (details.status === 'stopped' && details.message)) &&
