@@ -27,7 +27,7 @@ constexpr int64_t kVec = static_cast<int64_t>(HWY_LANES(float));  // floats in o
 constexpr int64_t kLanes = 16;
 constexpr int kParts = static_cast<int>(kLanes / kVec);
 
-// The tree of a lane sum: 16 -> 8 -> 4 -> 2 -> 1.
+// The tree of a lane sum, 16 -> 8 -> 4 -> 2 -> 1, and its end.
 HWY_INLINE float SumTreeOfFour(__m128 four) {
   const __m128 two = _mm_add_ps(four, _mm_movehl_ps(four, four));
   return _mm_cvtss_f32(_mm_add_ss(two, _mm_shuffle_ps(two, two, 1)));
