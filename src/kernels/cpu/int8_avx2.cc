@@ -17,10 +17,11 @@ using F = __m256;
 struct Isa {
   static constexpr int kRows = 8;
   static constexpr bool kSignedCodes = true;  // 8-bit codes stay signed: vpmaddubsw would saturate
+  // Products are summed in 16 bits first, and may be widened times a half's scale instead of one.
+  static constexpr bool kPairSums = true;
   // Two groups by six tokens: their accumulators take most registers, and two products share a
   // broadcast, which on Zen 3 takes a port as they do.
   static constexpr int kPanelGroups = 2, kPanelTokens = 6;
-  static constexpr bool kWide = true;
 
   static V Load16OfEach(const std::byte* p, const int32_t* offset, int i) {
     const auto row = [&](int r) {
@@ -54,9 +55,14 @@ struct Isa {
   }
   static V ShiftRight16By(V v, int n) { return _mm256_srl_epi16(v, _mm_cvtsi32_si128(n)); }
   static V ShiftRight32By(V v, int n) { return _mm256_srl_epi32(v, _mm_cvtsi32_si128(n)); }
-  static V SignedByte(V v, int shift) {
-    return _mm256_srai_epi32(_mm256_sll_epi32(v, _mm_cvtsi32_si128(24 - shift)), 24);
+  // The signed byte at `shift` of each lane, as 16 bits, twice.
+  static V HalfScale(V v, int shift) {
+    const V high = _mm256_srai_epi16(_mm256_sll_epi32(v, _mm_cvtsi32_si128(24 - shift)), 8);
+    return _mm256_blend_epi16(_mm256_srli_epi32(high, 16), high, 0xAA);
   }
+  // a's lower and b's upper 16 bits of each lane.
+  static V LowAndHigh16(V a, V b) { return _mm256_blend_epi16(a, b, 0xAA); }
+  static V MultiplyAddPairs16(V a, V b) { return _mm256_madd_epi16(a, b); }
   static V UnpackLow32(V a, V b) { return _mm256_unpacklo_epi32(a, b); }
   static V UnpackHigh32(V a, V b) { return _mm256_unpackhi_epi32(a, b); }
   static V UnpackLow64(V a, V b) { return _mm256_unpacklo_epi64(a, b); }
@@ -89,73 +95,115 @@ struct Isa {
   static F LoadFloats(const float* p) { return _mm256_loadu_ps(p); }
   static void StoreFloats(F v, float* p) { _mm256_storeu_ps(p, v); }
 
-  // Four bytes as 16-bit numbers: the lower two of each lane, or the upper two.
-  template <int kPart>
-  static V WidenPair(V v) {
-    constexpr int64_t kLow = kPart == 0 ? 0x0580048001800080 : 0x0780068003800280;
-    constexpr int64_t kHigh = kPart == 0 ? 0x0D800C8009800880 : 0x0F800E800B800A80;
-    const V upper = _mm256_shuffle_epi8(v, _mm256_setr_epi64x(kLow, kHigh, kLow, kHigh));
-    return _mm256_srai_epi16(upper, 8);
+  // Signed bytes as what vpmaddubsw takes: magnitudes, and bits that turn activations the same way:
+  // x ^ -1 is -x - 1, so a product comes out too small by the magnitudes of the negative codes,
+  // whose sums `lost` are.
+  static V Magnitude(V codes) { return _mm256_abs_epi8(codes); }
+  static V Sign(V codes) { return _mm256_cmpgt_epi8(_mm256_setzero_si256(), codes); }
+  static V Lost(const V (&codes)[8]) {
+    V pairs = Zero();
+    for (const V c : codes) {
+      const V negative = _mm256_and_si256(Magnitude(c), Sign(c));
+      pairs = _mm256_add_epi16(pairs, _mm256_maddubs_epi16(negative, Set8(1)));
+    }
+    return _mm256_madd_epi16(pairs, _mm256_set1_epi16(1));
   }
-  static V Set16(int x) { return _mm256_set1_epi16(static_cast<int16_t>(x)); }
-  static V Add16(V a, V b) { return _mm256_add_epi16(a, b); }
-  static V Mul16(V a, V b) { return _mm256_mullo_epi16(a, b); }
 
-  // sum[g][t] = the products of 16 registers of group g's 16-bit codes, code(g, 0) on, with two
-  // activations each of token t.
-  template <int G, int W, typename Code>
-  static AHA_INT8_INLINE void DotWide(V (&sum)[G][W], const Code& code, const int16_t* q) {
-    for (int i = 0; i < 16; ++i) {
-      V codes[G];
-      for (int g = 0; g < G; ++g) codes[g] = code(g, i);
-      for (int t = 0; t < W; ++t) {
-        int32_t two;
-        __builtin_memcpy(&two, q + 32 * t + 2 * i, 4);
-        const V x = _mm256_set1_epi32(two);
+  // sum[g][t] = start(g, t) and the products of N registers of group g's codes, code(g, 0) on, with
+  // four activations each of token t. The tokens side by side: the codes are loaded once, and
+  // chains do not wait. product(codes, g, i, x) gives sums of two in 16 bits, of which kRun
+  // registers can be added before they are widened, times weight(g).
+  template <int kRun, int N, int G, int W, typename Start, typename Code, typename Product,
+            typename Weight>
+  static AHA_INT8_INLINE void DotPairs(V (&sum)[G][W], const Start& start, const Code& code,
+                                       const Product& product, const Weight& weight,
+                                       const int8_t* q) {
+    // Short runs are widened at once, into sums that have begun; long ones together at their end.
+    constexpr bool kAtOnce = G == 2 && kRun <= 2;
+    for (int t = 0; kAtOnce && t < W; ++t) {
+      for (int g = 0; g < G; ++g) sum[g][t] = start(g, t);
+    }
+    const auto activations = [&](int t, int i) {
+      int32_t four;
+      __builtin_memcpy(&four, q + 32 * t + 4 * i, 4);
+      return _mm256_set1_epi32(four);
+    };
+    const auto widen = [&](int j, int g, int t, V pairs) {
+      sum[g][t] = _mm256_add_epi32(!kAtOnce && j == 0 ? start(g, t) : sum[g][t],
+                                   _mm256_madd_epi16(pairs, weight(g)));
+    };
+#pragma GCC unroll 8
+    for (int j = 0; j < N; j += kRun) {
+      if constexpr (kAtOnce) {
+        V codes[G][kRun];
         for (int g = 0; g < G; ++g) {
-          const V product = _mm256_madd_epi16(codes[g], x);
-          sum[g][t] = i == 0 ? product : _mm256_add_epi32(sum[g][t], product);
-          KeepInRegister(sum[g][t]);
+          for (int i = 0; i < kRun; ++i) codes[g][i] = code(g, j + i);
+        }
+        for (int t = 0; t < W; ++t) {
+          V x[kRun];
+          for (int i = 0; i < kRun; ++i) x[i] = activations(t, j + i);
+          for (int g = 0; g < G; ++g) {
+            V pairs = product(codes[g][0], g, j, x[0]);
+            if constexpr (kRun == 2) {
+              pairs = _mm256_add_epi16(pairs, product(codes[g][1], g, j + 1, x[1]));
+            }
+            widen(j, g, t, pairs);
+            KeepInRegister(sum[g][t]);
+          }
+        }
+      } else {
+        V pairs[G][W];
+        for (int i = j; i < j + kRun; ++i) {
+          V codes[G];
+          for (int g = 0; g < G; ++g) codes[g] = code(g, i);
+          for (int t = 0; t < W; ++t) {
+            const V x = activations(t, i);
+            for (int g = 0; g < G; ++g) {
+              const V p = product(codes[g], g, i, x);
+              pairs[g][t] = i == j ? p : _mm256_add_epi16(pairs[g][t], p);
+              // Or the compiler adds in another order, for which many tokens have too few
+              // registers.
+              if constexpr (G * W > (kRun == 1 ? 2 : 4)) KeepInRegister(pairs[g][t]);
+            }
+          }
+        }
+        for (int t = 0; t < W; ++t) {
+          for (int g = 0; g < G; ++g) widen(j, g, t, pairs[g][t]);
         }
       }
     }
   }
 
-  // sum[g][t] = start(t) and the products of N registers of group g's codes, code(g, 0) on, with
-  // four activations each of token t. The tokens side by side: the codes are loaded once, and
-  // chains do not wait.
+  template <int kBits, int N, int G, int W, typename Start, typename Code, typename Weight>
+  static AHA_INT8_INLINE void DotWeighted(V (&sum)[G][W], const Start& start, const Code& code,
+                                          const Weight& weight, const int8_t* q) {
+    // Registers whose 16-bit pair sums fit together: 2 * code * 127 each, below 32768.
+    constexpr int kRun = std::min(N, kBits <= 4 ? 8 : kBits == 5 ? 4 : kBits == 6 ? 2 : 1);
+    const auto product = [](V codes, int, int, V x) {
+      return kBits == 8 ? _mm256_maddubs_epi16(_mm256_abs_epi8(codes), _mm256_sign_epi8(x, codes))
+                        : _mm256_maddubs_epi16(codes, x);
+    };
+    DotPairs<kRun, N>(sum, start, code, product, weight, q);
+  }
+
   template <int kBits, int N, int G, int W, typename Start, typename Code>
   static AHA_INT8_INLINE void DotTokens(V (&sum)[G][W], const Start& start, const Code& code,
                                         const int8_t* q) {
-    // Registers whose 16-bit pair sums fit together: 2 * code * 127 each, below 32768.
-    constexpr int kRun = std::min(N, kBits <= 4 ? 8 : kBits == 5 ? 4 : kBits == 6 ? 2 : 1);
     const V ones = _mm256_set1_epi16(1);
-    for (int j = 0; j < N; j += kRun) {
-      V pairs[G][W];
-      for (int i = j; i < j + kRun; ++i) {
-        V codes[G];
-        for (int g = 0; g < G; ++g) codes[g] = code(g, i);
-        for (int t = 0; t < W; ++t) {
-          int32_t four;
-          __builtin_memcpy(&four, q + 32 * t + 4 * i, 4);
-          const V x = _mm256_set1_epi32(four);
-          for (int g = 0; g < G; ++g) {
-            const V product = kBits == 8 ? _mm256_maddubs_epi16(_mm256_abs_epi8(codes[g]),
-                                                                _mm256_sign_epi8(x, codes[g]))
-                                         : _mm256_maddubs_epi16(codes[g], x);
-            pairs[g][t] = i == j ? product : _mm256_add_epi16(pairs[g][t], product);
-            // Or the compiler adds in another order, for which many tokens have too few registers.
-            if constexpr (G * W > (kBits == 8 ? 2 : 4)) KeepInRegister(pairs[g][t]);
-          }
-        }
-      }
-      for (int t = 0; t < W; ++t) {
-        for (int g = 0; g < G; ++g) {
-          sum[g][t] =
-              _mm256_add_epi32(j == 0 ? start(t) : sum[g][t], _mm256_madd_epi16(pairs[g][t], ones));
-        }
-      }
-    }
+    DotWeighted<kBits, N>(
+        sum, start, code, [&](int) { return ones; }, q);
+  }
+
+  // The same of magnitudes and signs.
+  template <int N, int G, int W, typename Start, typename Code, typename SignOf>
+  static AHA_INT8_INLINE void DotSigned(V (&sum)[G][W], const Start& start, const Code& magnitude,
+                                        const SignOf& sign, const int8_t* q) {
+    const V ones = _mm256_set1_epi16(1);
+    const auto product = [&](V codes, int g, int i, V x) {
+      return _mm256_maddubs_epi16(codes, _mm256_xor_si256(x, sign(g, i)));
+    };
+    DotPairs<1, N>(
+        sum, start, magnitude, product, [&](int) { return ones; }, q);
   }
 };
 

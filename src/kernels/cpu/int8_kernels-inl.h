@@ -1,7 +1,7 @@
 // Included by int8_avx2.cc and int8_vnni.cc inside an anonymous namespace and target attributes,
 // after `Isa` is defined there:
 //   V (integer register), F (float register), kRows (lanes of 32 bits), what a panel is
-//   (kPanelGroups, kPanelTokens, kWide), and the operations below.
+//   (kPanelGroups, kPanelTokens), kSignedCodes, kPairSums, and the operations below.
 // No include guard and no includes: see those files.
 
 // What is stored differs; what is multiplied is always eight registers of unsigned or signed codes.
@@ -26,7 +26,7 @@ struct Codes {
 };
 struct Scales {
   F ws, wm;
-  V half[2];  // Q6_K's integer scales
+  V half[2];  // Q6_K's integer scales, as HalfScale gives them
 };
 
 struct Quads {
@@ -260,7 +260,7 @@ struct Format<DType::kQ6_K> {
     // Scale 2j and 2j + 1: neighbouring bytes of word j / 2.
     const V word = s.scales[j / 2];
     return {.ws = s.d,
-            .half = {Isa::SignedByte(word, 16 * (j % 2)), Isa::SignedByte(word, 16 * (j % 2) + 8)}};
+            .half = {Isa::HalfScale(word, 16 * (j % 2)), Isa::HalfScale(word, 16 * (j % 2) + 8)}};
   }
 };
 
@@ -281,6 +281,12 @@ AHA_INT8_INLINE void AddScaled(const V (&sum)[G][W], const ScalesOf& scales,
   }
 }
 
+// Isa, but looked up late: for operations that one Isa lacks, under `if constexpr`.
+template <typename F_>
+struct LateIsa {
+  using T = Isa;
+};
+
 // One block against W tokens: of G groups of rows, code(g, 0) to code(g, 7) are the codes and
 // scales(g) what they are scaled by. acc[g][t] gains fma(isum, ws * d, .) and, with a minimum,
 // fma(wm, d * xsum, .).
@@ -290,12 +296,27 @@ AHA_INT8_INLINE void BlockDot(const Code& code, const ScalesOf& scales, const Ac
   const int8_t* q = x.q + b * W * 32;
   const int32_t* minus_sum = x.minus_sum + b * 2 * W;
   V sum[G][W];
-  if constexpr (F_::kHalves) {
+  if constexpr (F_::kHalves && Isa::kPairSums) {
+    using PairIsa = typename LateIsa<F_>::T;
+    const auto start = [&](int g, int t) {
+      const V minus = PairIsa::LowAndHigh16(
+          Isa::Broadcast32(minus_sum + t),
+          Isa::template ShiftLeft32<16>(Isa::Broadcast32(minus_sum + W + t)));
+      const V half = PairIsa::LowAndHigh16(scales(g).half[0], scales(g).half[1]);
+      return Isa::template ShiftLeft32<F_::kOffsetShift>(PairIsa::MultiplyAddPairs16(minus, half));
+    };
+    PairIsa::template DotWeighted<F_::kBits, 4>(
+        sum, start, code, [&](int g) { return scales(g).half[0]; }, q);
+    PairIsa::template DotWeighted<F_::kBits, 4>(
+        sum, [&](int g, int t) { return sum[g][t]; },
+        [&](int g, int j) { return code(g, 4 + j); }, [&](int g) { return scales(g).half[1]; },
+        q + 16);
+  } else if constexpr (F_::kHalves) {
     V half[G][W];
     for (int h = 0; h < 2; ++h) {
       Isa::template DotTokens<F_::kBits, 4>(
           half,
-          [&](int t) {
+          [&](int, int t) {
             return Isa::template ShiftLeft32<F_::kOffsetShift>(
                 Isa::Broadcast32(minus_sum + h * W + t));
           },
@@ -310,7 +331,7 @@ AHA_INT8_INLINE void BlockDot(const Code& code, const ScalesOf& scales, const Ac
   } else {
     Isa::template DotTokens<F_::kBits, 8>(
         sum,
-        [&](int t) {
+        [&](int, int t) {
           if constexpr (F_::kOffsetShift < 0 || (Isa::kSignedCodes && F_::kBits == 8)) {
             return Isa::Zero();
           } else {
@@ -378,36 +399,32 @@ void DotStored(const RowGroup& rows, const ActivationTile& x, const OutputTile& 
   StoreOutputs(acc, x, out);
 }
 
-// One unpacked block of a group of rows: 8 registers of codes, or 16 of wide ones; ws; wm, or two
-// integer scales, which wide codes have inside. A panel is [blocks][kPanelGroups] of them.
+// One unpacked block of a group of rows: 8 registers of codes; of signed ones the magnitudes, then
+// the signs and what is lost to them; ws; wm, or two integer scales. A panel is
+// [blocks][kPanelGroups] of them.
 constexpr int64_t kRegister = sizeof(V);
 template <typename F_>
 struct Panel {
-  using Wide = Isa;  // dependent: an Isa without wide panels lacks their operations
-  static constexpr bool kWide = Isa::kWide && (F_::kBits == 8 || F_::kHalves);
-  static constexpr int64_t kScales = (kWide ? 16 : 8) * kRegister;
-  static constexpr bool kHasHalves = F_::kHalves && !kWide;
-  static constexpr int64_t kFactors = F_::kMinimum ? 2 : kHasHalves ? 3 : 1;
+  static constexpr bool kSigned = Isa::kSignedCodes && F_::kBits == 8;
+  static constexpr int64_t kSigns = 8 * kRegister, kLost = 16 * kRegister;
+  static constexpr int64_t kScales = (kSigned ? 17 : 8) * kRegister;
+  static constexpr int64_t kFactors = F_::kMinimum ? 2 : F_::kHalves ? 3 : 1;
   static constexpr int64_t kGroup = kScales + kFactors * kRegister;
   static constexpr int64_t kBlock = Isa::kPanelGroups * kGroup;
 };
 
-// The codes as they are multiplied: signed, and times their half's integer scale.
 template <typename F_>
-inline void StoreWide(const Quads& quads, const Scales& s, std::byte* to) {
-  using Wide = typename Panel<F_>::Wide;
+inline void StoreCodes(const Quads& quads, std::byte* to) {
+  using P = Panel<F_>;
   for (int i = 0; i < 8; ++i) {
-    V pair[2] = {Wide::template WidenPair<0>(quads.v[i]), Wide::template WidenPair<1>(quads.v[i])};
-    for (int part = 0; part < 2; ++part) {
-      if constexpr (F_::kHalves) {
-        const V twice = Isa::Or(Isa::And(s.half[i / 4], Isa::Set32(0xFFFF)),
-                                Isa::template ShiftLeft32<16>(s.half[i / 4]));
-        const V code = Wide::Add16(pair[part], Wide::Set16(-(1 << F_::kOffsetShift)));
-        pair[part] = Wide::Mul16(code, twice);
-      }
-      Isa::Store(pair[part], to + (2 * i + part) * kRegister);
+    if constexpr (P::kSigned) {
+      Isa::Store(LateIsa<F_>::T::Magnitude(quads.v[i]), to + i * kRegister);
+      Isa::Store(LateIsa<F_>::T::Sign(quads.v[i]), to + P::kSigns + i * kRegister);
+    } else {
+      Isa::Store(quads.v[i], to + i * kRegister);
     }
   }
+  if constexpr (P::kSigned) Isa::Store(LateIsa<F_>::T::Lost(quads.v), to + P::kLost);
 }
 
 template <typename F_>
@@ -421,17 +438,13 @@ void Unpack(const RowGroup& rows, std::byte* panel) {
       for (int j = 0; j < F_::kBlocks; ++j, to += P::kBlock) {
         const Quads quads = LoadQuads<F_>(g, shared, j);
         const Scales s = F_::ScalesOf(shared, j);
-        if constexpr (P::kWide) {
-          StoreWide<F_>(quads, s, to);
-        } else {
-          for (int i = 0; i < 8; ++i) Isa::Store(quads.v[i], to + i * kRegister);
-        }
+        StoreCodes<F_>(quads, to);
         std::byte* scales = to + P::kScales;
         Isa::StoreFloats(s.ws, reinterpret_cast<float*>(scales));
         if constexpr (F_::kMinimum) {
           Isa::StoreFloats(s.wm, reinterpret_cast<float*>(scales + kRegister));
         }
-        if constexpr (P::kHasHalves) {
+        if constexpr (F_::kHalves) {
           Isa::Store(s.half[0], scales + kRegister);
           Isa::Store(s.half[1], scales + 2 * kRegister);
         }
@@ -465,15 +478,20 @@ void DotPanel(const std::byte* panel, const ActivationTile& x, const OutputTile&
       if constexpr (F_::kMinimum) {
         s.wm = Isa::LoadFloats(reinterpret_cast<const float*>(at + kRegister));
       }
-      if constexpr (P::kHasHalves) {
+      if constexpr (F_::kHalves) {
         s.half[0] = Isa::Load(at + kRegister);
         s.half[1] = Isa::Load(at + 2 * kRegister);
       }
       return s;
     };
-    if constexpr (P::kWide) {
+    if constexpr (P::kSigned) {
+      const auto at = [&](int g, int64_t bytes) {
+        return Isa::Load(panel + g * P::kGroup + bytes);
+      };
       V sum[G][W];
-      P::Wide::DotWide(sum, code, x.wide + b * W * 32);
+      LateIsa<F_>::T::template DotSigned<8>(
+          sum, [&](int g, int) { return at(g, P::kLost); }, code,
+          [&](int g, int i) { return at(g, P::kSigns + i * kRegister); }, x.q + b * W * 32);
       AddScaled<F_>(sum, scales, x, b, acc);
     } else {
       BlockDot<F_>(code, scales, x, b, acc);
@@ -542,10 +560,6 @@ void DotPanelAny(DType dtype, const std::byte* panel, const ActivationTile& x,
   });
 }
 
-bool WideAny(DType dtype) {
-  return WithFormat(dtype, [](auto format) { return Panel<decltype(format)>::kWide; });
-}
-
 int64_t PanelBlockBytes(DType dtype) {
   return WithFormat(dtype, [](auto format) { return Panel<decltype(format)>::kBlock; });
 }
@@ -562,7 +576,7 @@ double ExerciseDot(int64_t rounds) {
       Isa::KeepInRegister(codes);
       V sum[1][1];
       Isa::template DotTokens<4, 1>(
-          sum, [&](int) { return a; }, [&](int, int) { return codes; }, q);
+          sum, [&](int, int) { return a; }, [&](int, int) { return codes; }, q);
       a = sum[0][0];
     }
   }
@@ -580,7 +594,6 @@ constexpr Int8Kernels KernelTable(const char* name) {
           .group_rows = Isa::kRows,
           .panel_rows = Isa::kPanelGroups * Isa::kRows,
           .panel_tokens = Isa::kPanelTokens,
-          .wide = WideAny,
           .panel_block_bytes = PanelBlockBytes,
           .dot_stored = DotStoredAny,
           .unpack = UnpackAny,

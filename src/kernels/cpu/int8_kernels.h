@@ -5,8 +5,7 @@
 // Weights are taken in groups of `group_rows` rows, one row a lane. A block of 32 values of a group
 // becomes eight registers, each with four codes of every row, which is what the dot-product
 // instructions eat; the activations are broadcast, four codes at a time. Many tokens meet a panel:
-// one or two groups, unpacked once, which share each broadcast. What byte products cannot hold
-// (8-bit codes and Q6_K on AVX2) is `wide` there: codes and activations of 16 bits, two at a time.
+// one or two groups, unpacked once, which share each broadcast.
 #ifndef AHA_KERNELS_CPU_INT8_KERNELS_H_
 #define AHA_KERNELS_CPU_INT8_KERNELS_H_
 
@@ -34,7 +33,6 @@ struct ActivationTile {
   int tokens = 0;                // used
   int64_t blocks = 0;            // of 32 values
   int8_t* q = nullptr;           // [blocks][W][32]
-  int16_t* wide = nullptr;       // the same for a wide panel, instead of q
   float* scale = nullptr;        // [blocks][W]
   float* scaled_sum = nullptr;   // [blocks][W] scale * sum of q: what a minimum is multiplied by
   int32_t* minus_sum = nullptr;  // [blocks][2][W] minus the sums of q's two halves
@@ -66,9 +64,8 @@ struct NextBytes {
 struct Int8Kernels {
   const char* name;  // "avx2", "vnni"
   int group_rows;
-  int panel_rows;    // a multiple of group_rows
-  int panel_tokens;  // most tokens of a tile that meets a panel
-  bool (*wide)(DType);
+  int panel_rows;                       // a multiple of group_rows
+  int panel_tokens;                     // most tokens of a tile that meets a panel
   int64_t (*panel_block_bytes)(DType);  // one block of panel_rows, unpacked
   // Straight from the stored blocks: for few tokens.
   void (*dot_stored)(const RowGroup&, const ActivationTile&, const OutputTile&);

@@ -15,8 +15,8 @@ using F = __m512;
 struct Isa {
   static constexpr int kRows = 16;
   static constexpr int kPanelGroups = 1, kPanelTokens = 8;
-  static constexpr bool kWide = false;
   static constexpr bool kSignedCodes = false;  // vpdpbusd wants unsigned codes
+  static constexpr bool kPairSums = false;     // and sums in 32 bits
 
   static V Load16OfEach(const std::byte* p, const int32_t* offset, int i) {
     const auto row = [&](int r) {
@@ -53,7 +53,8 @@ struct Isa {
   }
   static V ShiftRight16By(V v, int n) { return _mm512_srl_epi16(v, _mm_cvtsi32_si128(n)); }
   static V ShiftRight32By(V v, int n) { return _mm512_srl_epi32(v, _mm_cvtsi32_si128(n)); }
-  static V SignedByte(V v, int shift) {
+  // The signed byte at `shift` of each lane.
+  static V HalfScale(V v, int shift) {
     return _mm512_srai_epi32(_mm512_sll_epi32(v, _mm_cvtsi32_si128(24 - shift)), 24);
   }
   static V UnpackLow32(V a, V b) { return _mm512_unpacklo_epi32(a, b); }
@@ -85,14 +86,14 @@ struct Isa {
   static F LoadFloats(const float* p) { return _mm512_loadu_ps(p); }
   static void StoreFloats(F v, float* p) { _mm512_storeu_ps(p, v); }
 
-  // sum[g][t] = start(t) and the products of N registers of group g's codes, code(g, 0) on, with
+  // sum[g][t] = start(g, t) and the products of N registers of group g's codes, code(g, 0) on, with
   // four activations each of token t. The tokens side by side: a chain alone waits for its own last
   // product.
   template <int kBits, int N, int G, int W, typename Start, typename Code>
   static AHA_INT8_INLINE void DotTokens(V (&sum)[G][W], const Start& start, const Code& code,
                                         const int8_t* q) {
     static_assert(G == 1);
-    for (int t = 0; t < W; ++t) sum[0][t] = start(t);
+    for (int t = 0; t < W; ++t) sum[0][t] = start(0, t);
     for (int j = 0; j < N; ++j) {
       const V codes = code(0, j);
       for (int t = 0; t < W; ++t) {

@@ -29,11 +29,11 @@ int64_t TokenBlockBytes() {
 }
 
 // How a job is computed, and so what is made of its activations.
-enum class Way { kQuantized, kQuantizedWide, kRounded, kPacked, kSplit, kPlain };
+enum class Way { kQuantized, kRounded, kPacked, kSplit, kPlain };
 
 struct Activations {
   Way way = Way::kPlain;
-  const ActivationTile* tiles = nullptr;  // kQuantized, kQuantizedWide
+  const ActivationTile* tiles = nullptr;  // kQuantized
   int64_t tile_count = 0;
   int64_t tile_tokens = 0;            // of each but the last
   const uint16_t* rounded = nullptr;  // kRounded: to bf16
@@ -57,16 +57,12 @@ int TileWidth(int64_t tokens, int64_t most) {
   return tokens <= 2 ? static_cast<int>(tokens) : tokens <= 4 ? 4 : static_cast<int>(most);
 }
 
-ActivationTile NewTile(Arena& arena, int64_t tokens, int64_t most, int64_t blocks, bool wide) {
+ActivationTile NewTile(Arena& arena, int64_t tokens, int64_t most, int64_t blocks) {
   ActivationTile tile;
   tile.tokens = static_cast<int>(tokens);
   tile.width = TileWidth(tokens, most);
   tile.blocks = blocks;
-  if (wide) {
-    tile.wide = arena.Allocate<int16_t>(blocks * tile.width * 32);
-  } else {
-    tile.q = arena.Allocate<int8_t>(blocks * tile.width * 32);
-  }
+  tile.q = arena.Allocate<int8_t>(blocks * tile.width * 32);
   tile.scale = arena.Allocate<float>(blocks * tile.width);
   tile.scaled_sum = arena.Allocate<float>(blocks * tile.width);
   tile.minus_sum = arena.Allocate<int32_t>(blocks * tile.width * 2);
@@ -79,8 +75,7 @@ void QuantizeInto(const LaneKernels& lanes, const float* x, int64_t x_stride,
   for (int64_t b = 0; b < tile.blocks; ++b) {
     for (int t = 0; t < width; ++t) {
       const int64_t at = (b * width + t) * 32;
-      int8_t narrow[32];
-      int8_t* q = tile.wide != nullptr ? narrow : tile.q + at;
+      int8_t* q = tile.q + at;
       int32_t sums[2] = {0, 0};
       float scale = 0;
       if (t < tile.tokens) {
@@ -88,7 +83,6 @@ void QuantizeInto(const LaneKernels& lanes, const float* x, int64_t x_stride,
       } else {
         std::fill(q, q + 32, int8_t{0});
       }
-      if (tile.wide != nullptr) std::copy(narrow, narrow + 32, tile.wide + at);
       tile.scale[b * width + t] = scale;
       tile.scaled_sum[b * width + t] = scale * static_cast<float>(sums[0] + sums[1]);
       tile.minus_sum[b * 2 * width + t] = -sums[0];
@@ -140,10 +134,7 @@ class MatMulRun {
   static bool MeetsPanels(const MatMulJob& job) { return job.m > kTileTokens; }
 
   Way WayOf(const MatMulJob& job) const {
-    if (Info(job.w.dtype).quantized) {
-      const bool wide = MeetsPanels(job) && int8_.wide(job.w.dtype);
-      return wide ? Way::kQuantizedWide : Way::kQuantized;
-    }
+    if (Info(job.w.dtype).quantized) return Way::kQuantized;
     if (job.w.dtype == DType::kBF16 && bf16_dot_ != nullptr) return Way::kRounded;
     const int64_t packed = job.w.dtype == DType::kBF16 ? kPairedTokens : kPackedTokens;
     if (job.m >= packed) return Way::kPacked;
@@ -157,8 +148,7 @@ class MatMulRun {
     }
     switch (way) {
       case Way::kQuantized:
-      case Way::kQuantizedWide:
-        return Quantized(job, way);
+        return Quantized(job);
       case Way::kRounded:
         return RoundedToBf16(job);
       case Way::kPacked:
@@ -170,18 +160,18 @@ class MatMulRun {
     }
   }
 
-  Activations Quantized(const MatMulJob& job, Way way) {
+  Activations Quantized(const MatMulJob& job) {
     const int64_t most = MeetsPanels(job) ? int8_.panel_tokens : kTileTokens;
     const int64_t count = (job.m + most - 1) / most;
     auto* tiles = cx_.shared.Allocate<ActivationTile>(count);
     for (int64_t i = 0; i < count; ++i) {
-      new (&tiles[i]) ActivationTile(NewTile(cx_.shared, std::min(most, job.m - i * most), most,
-                                             job.w.cols() / 32, way == Way::kQuantizedWide));
+      new (&tiles[i]) ActivationTile(
+          NewTile(cx_.shared, std::min(most, job.m - i * most), most, job.w.cols() / 32));
     }
     cx_.pool->ParallelFor(count, [&](int64_t i, int) {
       QuantizeInto(lanes_, job.x + i * most * job.x_stride, job.x_stride, tiles[i]);
     });
-    return {.way = way, .tiles = tiles, .tile_count = count, .tile_tokens = most};
+    return {.way = Way::kQuantized, .tiles = tiles, .tile_count = count, .tile_tokens = most};
   }
 
   Activations RoundedToBf16(const MatMulJob& job) {
@@ -258,7 +248,6 @@ class MatMulRun {
     const int64_t rows = std::min(plan.rows_per_item, plan.job.w.rows() - first_row);
     switch (plan.x.way) {
       case Way::kQuantized:
-      case Way::kQuantizedWide:
         return QuantizedRows(plan, first_row, rows, scratch);
       case Way::kPacked:
         return PackedRows(plan, first_row, rows, scratch);
