@@ -34,6 +34,23 @@ uint16_t HalfBits(double value) {  // normal halves only: enough for scales
                                ((bits >> 13) & 0x3FF));
 }
 
+// Quantised blocks get float scales of ordinary size.
+void SetFloatScales(Storage* storage, const Rng& rng) {
+  const DType dtype = storage->view().dtype;
+  const DTypeInfo& info = Info(dtype);
+  const bool at_end = dtype == DType::kQ6_K;
+  const bool two = dtype == DType::kQ4_1 || dtype == DType::kQ5_1 || dtype == DType::kQ4_K ||
+                   dtype == DType::kQ5_K;
+  for (int64_t block = 0; block * info.block_bytes < storage->view().bytes(); ++block) {
+    std::byte* p = storage->data() + block * info.block_bytes + (at_end ? 208 : 0);
+    for (int i = 0; i < (two ? 2 : 1); ++i) {
+      const double u = rng.Uniform(static_cast<uint64_t>(2 * block + i), 9);
+      const uint16_t half = HalfBits((u < 0.5 ? -1 : 1) * (0.001 + u * 0.05));
+      std::memcpy(p + 2 * i, &half, 2);
+    }
+  }
+}
+
 // Random stored weights: every bit pattern of codes and integer scales, float scales of ordinary
 // size.
 Storage RandomWeights(DType dtype, int64_t rows, int64_t cols, uint64_t seed) {
@@ -56,17 +73,7 @@ Storage RandomWeights(DType dtype, int64_t rows, int64_t cols, uint64_t seed) {
   for (int64_t i = 0; i < bytes; ++i) {
     storage.data()[i] = static_cast<std::byte>(rng.Bits(static_cast<uint64_t>(i)) & 255);
   }
-  const bool at_end = dtype == DType::kQ6_K;
-  const bool two = dtype == DType::kQ4_1 || dtype == DType::kQ5_1 || dtype == DType::kQ4_K ||
-                   dtype == DType::kQ5_K;
-  for (int64_t block = 0; block * info.block_bytes < bytes; ++block) {
-    std::byte* p = storage.data() + block * info.block_bytes + (at_end ? 208 : 0);
-    for (int i = 0; i < (two ? 2 : 1); ++i) {
-      const double u = rng.Uniform(static_cast<uint64_t>(2 * block + i), 9);
-      const uint16_t half = HalfBits((u < 0.5 ? -1 : 1) * (0.001 + u * 0.05));
-      std::memcpy(p + 2 * i, &half, 2);
-    }
-  }
+  SetFloatScales(&storage, rng);
   return storage;
 }
 
@@ -202,6 +209,37 @@ INSTANTIATE_TEST_SUITE_P(DTypes, MatMulOf,
                                          DType::kQ4_1, DType::kQ5_0, DType::kQ5_1, DType::kQ8_0,
                                          DType::kQ4_K, DType::kQ5_K, DType::kQ6_K),
                          NameOf);
+
+// The largest sums that a block can have, of both signs: none may overflow on the way.
+class QuantizedMatMul : public testing::TestWithParam<DType> {};
+
+TEST_P(QuantizedMatMul, ExtremeCodes) {
+  const DType dtype = GetParam();
+  const int64_t k = 256;
+  const int64_t n = 16;
+  for (const int byte : {0x00, 0x7F, 0x80, 0x81, 0xFF}) {
+    Storage w(dtype, {n, k});
+    std::fill_n(w.data(), w.view().bytes(), static_cast<std::byte>(byte));
+    SetFloatScales(&w, Rng(1, 2));
+    for (const int64_t m : {1, 4, 8, 16}) {
+      std::vector<float> x(static_cast<size_t>(m * k));
+      for (size_t i = 0; i < x.size(); ++i) {
+        const size_t token = i / static_cast<size_t>(k);
+        x[i] = token % 4 == 3 ? (i % 2 == 0 ? 1.0f : -1.0f) : token % 2 == 0 ? 1.0f : -1.0f;
+      }
+      const auto want = RunMatMul(RefBackend(), 1, w.view(), x, k, m, nullptr);
+      for (const Backend* backend : SimdBackends()) {
+        const auto got = RunMatMul(*backend, 1, w.view(), x, k, m, nullptr);
+        ExpectSameBits(got, want, fmt::format("{} byte {:#x} m={}", backend->name(), byte, m));
+      }
+    }
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(DTypes, QuantizedMatMul,
+                         testing::Values(DType::kQ4_0, DType::kQ4_1, DType::kQ5_0, DType::kQ5_1,
+                                         DType::kQ8_0, DType::kQ4_K, DType::kQ5_K, DType::kQ6_K),
+                         [](const auto& info) { return std::string(Info(info.param).name); });
 
 TEST(MatMul, SeveralJobsAtOnce) {
   const int64_t k = 64;
