@@ -239,7 +239,7 @@ TEST_P(QuantizedMatMul, ExtremeCodes) {
 INSTANTIATE_TEST_SUITE_P(DTypes, QuantizedMatMul,
                          testing::Values(DType::kQ4_0, DType::kQ4_1, DType::kQ5_0, DType::kQ5_1,
                                          DType::kQ8_0, DType::kQ4_K, DType::kQ5_K, DType::kQ6_K),
-                         [](const auto& info) { return std::string(Info(info.param).name); });
+                         NameOf);
 
 TEST(MatMul, SeveralJobsAtOnce) {
   const int64_t k = 64;
