@@ -17,7 +17,7 @@ constexpr int kSpins = 2000;
 
 }  // namespace
 
-ThreadPool::ThreadPool(int threads) {
+ThreadPool::ThreadPool(int threads) : stretches_(static_cast<size_t>(threads)) {
   CHECK(threads >= 1, "a pool has at least the calling thread");
   for (int i = 1; i < threads; ++i) workers_.emplace_back([this, i] { WorkerLoop(i); });
 }
@@ -30,10 +30,14 @@ ThreadPool::~ThreadPool() {
 }
 
 void ThreadPool::TakeIterations(int worker) {
-  while (true) {
-    const int64_t i = next_.fetch_add(1, std::memory_order_relaxed);
-    if (i >= count_) return;
-    call_(body_, i, worker);
+  const size_t own = static_cast<size_t>(worker);
+  for (size_t i = 0; i < stretches_.size(); ++i) {
+    Stretch& stretch = stretches_[(own + i) % stretches_.size()];
+    while (true) {
+      const int64_t index = stretch.next.fetch_add(1, std::memory_order_relaxed);
+      if (index >= stretch.end) break;
+      call_(body_, index, worker);
+    }
   }
 }
 
@@ -59,8 +63,12 @@ void ThreadPool::Run(int64_t count, Call call, const void* body) {
   }
   call_ = call;
   body_ = body;
-  count_ = count;
-  next_.store(0, std::memory_order_relaxed);
+  const auto workers = static_cast<int64_t>(stretches_.size());
+  for (int64_t i = 0; i < workers; ++i) {
+    Stretch& stretch = stretches_[static_cast<size_t>(i)];
+    stretch.next.store(count * i / workers, std::memory_order_relaxed);
+    stretch.end = count * (i + 1) / workers;
+  }
   busy_.store(static_cast<int>(workers_.size()), std::memory_order_relaxed);
   generation_.fetch_add(1, std::memory_order_release);
   generation_.notify_all();

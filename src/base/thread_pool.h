@@ -2,9 +2,11 @@
 //
 //   pool.ParallelFor(rows, [&](int64_t row, int worker) { ... });
 //
-// Iterations are handed out in order, one at a time, to whoever is free; results must not depend on
-// which worker ran what. Calls do not nest and come from one thread at a time. After a loop the
-// workers spin for a moment before they sleep: a decode step is hundreds of short loops.
+// Each worker has a stretch of iterations of its own, which it takes in order, so that what lies
+// side by side is read by one core; whoever has done so takes what others have left, one at a time.
+// Results must not depend on which worker ran what. Calls do not nest and come from one thread at a
+// time. After a loop the workers spin for a moment before they sleep: a decode step is hundreds of
+// short loops.
 #ifndef AHA_BASE_THREAD_POOL_H_
 #define AHA_BASE_THREAD_POOL_H_
 
@@ -45,8 +47,11 @@ class ThreadPool {
   // One loop's description, written by the caller before `generation_` moves.
   Call call_ = nullptr;
   const void* body_ = nullptr;
-  int64_t count_ = 0;
-  alignas(64) std::atomic<int64_t> next_{0};
+  struct alignas(64) Stretch {
+    std::atomic<int64_t> next{0};
+    int64_t end = 0;
+  };
+  std::vector<Stretch> stretches_;  // one for each worker
   alignas(64) std::atomic<uint32_t> generation_{0};
   alignas(64) std::atomic<int> busy_{0};
   std::atomic<bool> stop_{false};

@@ -23,6 +23,18 @@ TEST(ThreadPool, RunsEveryIterationOnce) {
   }
 }
 
+TEST(ThreadPool, WhoeverIsDoneTakesWhatOthersHaveLeft) {
+  ThreadPool pool(2);
+  constexpr int kCount = 10;
+  std::atomic<int> done{0};
+  pool.ParallelFor(kCount, [&](int64_t i, int) {
+    // The first worker stays here until the other has done all the rest.
+    while (i == 0 && done.load() != kCount - 1) std::this_thread::yield();
+    done.fetch_add(1);
+  });
+  EXPECT_EQ(done.load(), kCount);
+}
+
 TEST(ThreadPool, WakesSleepingWorkers) {
   ThreadPool pool(3);
   for (int round = 0; round < 5; ++round) {
