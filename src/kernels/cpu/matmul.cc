@@ -279,7 +279,7 @@ class MatMulRun {
         lanes_.pack_lanes(job.w.dtype, job.w.row(r), job.w.row_bytes(), count, k, width,
                           static_cast<float*>(panel));
       }
-      const int64_t left = std::min(width, first_row + rows - r - count);
+      const int64_t left = std::min(width, job.w.rows() - r - count);
       lanes_.float_panel({.x = plan.x.packed,
                           .tokens = job.m,
                           .w = panel,
@@ -338,9 +338,10 @@ class MatMulRun {
       const RowGroup row_group = {job.w.data + r * row_bytes, offset, job.w.dtype, row_bytes,
                                   blocks};
       if (panel != nullptr) int8_.unpack(row_group, panel);
-      // While the first tile is multiplied the next rows come out of memory.
+      // While the first tile is multiplied the next rows come out of memory; those after the last
+      // are the first of the item that this thread takes next.
       NextBytes next;
-      if (r + group < first_row + rows) {
+      if (r + group < job.w.rows()) {
         next = {job.w.data + (r + group) * row_bytes, group * row_bytes / blocks};
       }
       for (int64_t t = 0; t < plan.x.tile_count; ++t) {
