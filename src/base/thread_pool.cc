@@ -17,8 +17,9 @@ constexpr int kSpins = 2000;
 
 }  // namespace
 
-ThreadPool::ThreadPool(int threads) : stretches_(static_cast<size_t>(threads)) {
+ThreadPool::ThreadPool(int threads) {
   CHECK(threads >= 1, "a pool has at least the calling thread");
+  stretches_ = std::vector<Stretch>(static_cast<size_t>(threads));
   for (int i = 1; i < threads; ++i) workers_.emplace_back([this, i] { WorkerLoop(i); });
 }
 

@@ -3,7 +3,7 @@
 //   pool.ParallelFor(rows, [&](int64_t row, int worker) { ... });
 //
 // Each worker has a stretch of iterations of its own, which it takes in order, so that what lies
-// side by side is read by one core; whoever has done so takes what others have left, one at a time.
+// side by side is read by one core; whoever is done takes what others have left, one at a time.
 // Results must not depend on which worker ran what. Calls do not nest and come from one thread at a
 // time. After a loop the workers spin for a moment before they sleep: a decode step is hundreds of
 // short loops.

@@ -28,7 +28,7 @@ TEST(ThreadPool, WhoeverIsDoneTakesWhatOthersHaveLeft) {
   constexpr int kCount = 10;
   std::atomic<int> done{0};
   pool.ParallelFor(kCount, [&](int64_t i, int) {
-    // The first worker stays here until the other has done all the rest.
+    // Whoever takes the first stays here until the other has done all the rest.
     while (i == 0 && done.load() != kCount - 1) std::this_thread::yield();
     done.fetch_add(1);
   });

@@ -16,7 +16,7 @@ constexpr int64_t kRunBytes = 64 << 10;  // weights of one work item when tokens
 constexpr int64_t kFewTokens = 64;       // reading quantised weights still takes a share
 constexpr int64_t kFewFloatTokens = 8;   // the same of float weights, which take longer to multiply
 constexpr int64_t kFloatRows = 32;       // weight rows of one work item when tokens are many
-constexpr int64_t kPanels = 4;           // or so many panels: all but the first are asked for early
+constexpr int64_t kPanels = 4;           // or so many panels, if that leaves work for all threads
 constexpr int64_t kPackedTokens = 24;    // from so many on float operands are packed
 constexpr int64_t kPairedTokens = 12;    // the same of bf16 weights: half the bytes to move
 constexpr int64_t kMostTokens = 512;  // met at once, so that what is prepared of them stays small
@@ -224,8 +224,7 @@ class MatMulRun {
         const int64_t bytes = job.w.cols() * static_cast<int64_t>(sizeof(uint16_t));
         plan->tokens_per_item = std::clamp<int64_t>(TokenBlockBytes() / bytes / 12 * 12, 12, job.m);
       }
-      // Two groups, of which the second is asked for while the first is multiplied, if that
-      // leaves work for all threads.
+      // Two groups, if that leaves work for all threads.
       const bool plenty = total_rows_ >= 8 * 2 * group * cx_.pool->threads();
       const bool panels = plan->x.way == Way::kPacked &&
                           total_rows_ >= 8 * kPanels * lanes_.panel_rows * cx_.pool->threads();
