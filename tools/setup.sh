@@ -53,9 +53,9 @@ setup_ui() {
 }
 
 # Gets what the app and the APIs are tested with: Debian's Chromium, and the npm and Python packages of
-# tests/browser and tests/sdk (other people's clients). Without them those tests are skipped, and say so.
+# ui, tests/browser and tests/sdk (other people's clients). Without them those tests are skipped, and say so.
 setup_clients() {
-  local stamp folder sudo=()
+  local stamp sudo=()
   if ! command -v chromium >/dev/null; then
     [ "$(id -u)" = 0 ] || sudo=(sudo)
     say "Installing Chromium, which the web app is tested in: chromium"
@@ -69,13 +69,21 @@ setup_clients() {
       -r "$root/tests/sdk/requirements.txt" >&2 && touch "$stamp" || true
   fi
   command -v npm >/dev/null || return 0
-  for folder in browser sdk; do
-    stamp="$root/tests/$folder/node_modules/.aha-$(cksum < "$root/tests/$folder/package-lock.json" | cut -d' ' -f1)"
-    [ -e "$stamp" ] && continue
-    say "Getting the npm packages of tests/$folder"
-    (cd "$root/tests/$folder" && npm ci --no-audit --no-fund --loglevel=error --fetch-retries=1 \
-      --fetch-timeout=60000 >&2) && touch "$stamp" || true
-  done
+  # `install` adds to what the web app is bundled with; `ci` would take that away first.
+  setup_test_packages ui install --no-save
+  setup_test_packages tests/browser ci
+  setup_test_packages tests/sdk ci
+}
+
+# setup_test_packages FOLDER NPM_COMMAND...: the npm packages that its package-lock.json names.
+setup_test_packages() {
+  local folder="$root/$1" stamp
+  stamp="$folder/node_modules/.aha-tests-$(cksum < "$folder/package-lock.json" | cut -d' ' -f1)"
+  [ -e "$stamp" ] && return
+  say "Getting the npm packages of $1 for its tests"
+  shift
+  (cd "$folder" && npm "$@" --no-audit --no-fund --loglevel=error --fetch-retries=1 --fetch-timeout=60000 >&2) &&
+    touch "$stamp" || true
 }
 
 # Configures build/PRESET unless it stands already; CMake itself sees later changes. A header of the system that

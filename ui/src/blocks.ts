@@ -2,10 +2,10 @@
 //   const cutter = new BlockCutter(); cutter.update(text, false) -> {settled: [new finished blocks], open: [tokens]}
 // A block is settled once another block has begun after it; what settled never changes while text is only appended.
 import {Marked, type Token, type Tokens} from 'marked';
-import {mathExtensions} from './math_syntax';
+import {mathExtensions, timesSigns} from './math_syntax';
 
-const settling = new Marked({gfm: true, breaks: false, extensions: mathExtensions(false)});
-const final = new Marked({gfm: true, breaks: false, extensions: mathExtensions(true)});
+const settling = new Marked({gfm: true, breaks: false, ...timesSigns, extensions: mathExtensions(false)});
+const final = new Marked({gfm: true, breaks: false, ...timesSigns, extensions: mathExtensions(true)});
 
 // What is nested too deeply for the lexer is one paragraph of plain text.
 export function lex(text: string, complete: boolean): Token[] {

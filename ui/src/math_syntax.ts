@@ -1,4 +1,5 @@
-// Formulas in Markdown: $…$, $$…$$, \(…\), \[…\], and a \boxed{…} that stands outside of them.
+// Formulas in Markdown: $…$, $$…$$, \(…\), \[…\], and a \boxed{…} that stands outside of them. And the stars of plain
+// arithmetic, which Markdown would take for emphasis: 3*4, 2**5.
 import type {TokenizerAndRendererExtension} from 'marked';
 import {escapeHtml} from './escape';
 
@@ -61,6 +62,25 @@ function blockMath(src: string, complete: boolean): {raw: string; tex: string; o
   if (!after) return null;
   return {raw: src.slice(0, end + 2 + after[0].length), tex: src.slice(begin, end), open: false};
 }
+
+// A factor's last character and the stars after it. Words and brackets keep Markdown's meaning: *f*(x), **Step 1**: …
+const kTimes = /[\d)]\*(?=[\d(])|\d\*(?=[A-Za-z])|[A-Za-z]\*(?=\d)|\d\*\*(?=\d)/g;
+const kTimesHere = new RegExp(`^(?:${kTimes.source})`);
+
+// Such stars begin no emphasis, and end none.
+export const timesSigns = {
+  hooks: {
+    emStrongMask: (text: string) => text.replace(kTimes, found => 'x'.repeat(found.length)),
+  },
+  tokenizer: {
+    emStrong(src: string, _masked: string, before = ''): any {
+      const found = kTimesHere.exec(before + src.slice(0, 3));
+      if (!before || !found) return false;
+      const stars = found[0].slice(1);
+      return {type: 'text', raw: stars, text: stars};
+    },
+  },
+};
 
 export function mathExtensions(complete: boolean): TokenizerAndRendererExtension[] {
   return [

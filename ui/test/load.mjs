@@ -12,7 +12,12 @@ export async function load(name) {
     entryPoints: [path.join(src, name)], bundle: true, write: false, format: 'esm', platform: 'browser', jsx: 'automatic',
     jsxImportSource: 'preact',
   });
-  const file = path.join(fs.mkdtempSync(path.join(os.tmpdir(), 'aha-ui-')), 'module.mjs');
-  fs.writeFileSync(file, outputFiles[0].contents);
-  return import(file);
+  const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'aha-ui-'));
+  try {
+    const file = path.join(folder, 'module.mjs');
+    fs.writeFileSync(file, outputFiles[0].contents);
+    return await import(file);
+  } finally {
+    fs.rmSync(folder, {recursive: true});
+  }
 }

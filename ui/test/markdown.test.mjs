@@ -78,6 +78,20 @@ test('formulas in all their spellings', () => {
   assert.deepEqual(tex('`$x$`'), []);
 });
 
+test('a star between factors is a star', () => {
+  for (const text of ['1*7=7 no,\nTry 9*8=72', '(1+2)*(3+4)*5', '2*x + x*3', '2**3 = 8, 4**2 = 16', '1*2*3*4']) {
+    const root = render(text);
+    assert.equal(root.querySelector('em, strong'), null, text);
+    assert.equal(root.textContent.trim(), text);
+  }
+  const marked = text => [...render(text).querySelectorAll('em, strong')].map(element => element.outerHTML);
+  assert.deepEqual(marked('2*3 and *word*'), ['<em>word</em>']);
+  assert.deepEqual(marked('*see 2*3 there*'), ['<em>see 2*3 there</em>']);
+  assert.deepEqual(marked('**Step 1**: 3*4 = **12**'), ['<strong>Step 1</strong>', '<strong>12</strong>']);
+  assert.deepEqual(marked('*f*(x), un*believ*able, **a***b*'),
+                   ['<em>f</em>', '<em>believ</em>', '<strong>a</strong>', '<em>b</em>']);
+});
+
 test('text that arrives in pieces is the same page as the whole', () => {
   const text = '# T\n\nOne *two*\nthree\n\n- a\n- b\n\n  c\n\n1. x\n2. y\n\n```js\nlet a = 1;\n\nlet b;\n```\n\n' +
       '| a | b |\n|---|--:|\n| 1 | $x$ |\n\n$$\nx\n\ny\n$$\n\n> q\n\nend \\boxed{1}';

@@ -11,12 +11,20 @@ function isWinner(vote: Vote, answer: VoteAnswer, index: number): boolean {
   return typeof vote.winner === 'number' ? vote.winner === index : vote.winner !== null && vote.winner === answer.answer;
 }
 
+// A tie goes to the answer that came first, which is no majority; the reader is told.
+function howClose(vote: Vote): string {
+  const most = Math.max(0, ...vote.answers.map(answer => answer.count));
+  const first = vote.answers.filter(answer => answer.count === most).length;
+  if (first < 2) return '';
+  return most === 1 ? ' · no two agree' : ` · a tie of ${first} answers`;
+}
+
 export function VoteView({vote}: {vote: Vote}) {
   const [open, setOpen] = useState<number | null>(null);
   const total = vote.samples.length;
   return (
     <section class="vote" aria-label={`Vote of ${total} samples`}>
-      <div class="vote-title">{total} samples voted</div>
+      <div class="vote-title">{total} samples voted{howClose(vote)}</div>
       <ul class="vote-answers">
         {vote.answers.map((answer, index) => (
           <li key={index}>
