@@ -13,8 +13,9 @@ function isWinner(vote: Vote, answer: VoteAnswer, index: number): boolean {
 
 // A tie goes to the answer that came first, which is no majority; the reader is told.
 function howClose(vote: Vote): string {
-  const most = Math.max(0, ...vote.answers.map(answer => answer.count));
-  const first = vote.answers.filter(answer => answer.count === most).length;
+  const counts = vote.answers.filter(answer => answer.answer !== null).map(answer => answer.count);
+  const most = Math.max(0, ...counts);
+  const first = counts.filter(count => count === most).length;
   if (first < 2) return '';
   return most === 1 ? ' · no two agree' : ` · a tie of ${first} answers`;
 }
