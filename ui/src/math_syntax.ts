@@ -87,7 +87,8 @@ export function mathExtensions(complete: boolean): TokenizerAndRendererExtension
     {
       name: 'blockMath',
       level: 'block',
-      start: src => /(?:^|\n) {0,3}(?:\$\$|\\\[)/.exec(src)?.index,
+      // Asked of what follows a character: its beginning is no beginning of a line.
+      start: src => /\n {0,3}(?:\$\$|\\\[)/.exec(src)?.index,
       tokenizer(src) {
         const found = blockMath(src, complete);
         return found ? {type: 'blockMath', ...found} : undefined;

@@ -76,6 +76,9 @@ test('formulas in all their spellings', () => {
   assert.deepEqual(tex('$\\boxed{3}$'), [['\\boxed{3}', false]]);
   assert.deepEqual(tex('it costs $5 or $10, not $ 3 $'), []);
   assert.deepEqual(tex('`$x$`'), []);
+  assert.equal(render('a $$x$$').querySelectorAll('p').length, 1);
+  assert.deepEqual(tex('a $$x$$'), [['x', true]]);
+  assert.equal(render('so\n$$\nx\n$$\nand').querySelectorAll('p').length, 3);
 });
 
 test('a star between factors is a star', () => {
@@ -122,6 +125,6 @@ test('openings without ends do not hold the page up', () => {
     render(text);
     const {user, system} = process.cpuUsage(began);
     const ms = (user + system) / 1000;
-    assert.ok(ms < 6000, `${JSON.stringify(piece)} took ${Math.round(ms)} ms`);
+    assert.ok(ms < 3000, `${JSON.stringify(piece)} took ${Math.round(ms)} ms`);
   }
 });
