@@ -26,7 +26,7 @@ int main(int argc, char** argv) {
   CLI::App app("Runs, serves and grows reasoning models on this machine.", "aha");
   app.set_version_flag("--version", "aha " AHA_VERSION);
   app.require_subcommand(1);
-  app.footer("Models lie in $AHA_MODELS; AHA_CPU=avx2|avx512|ref forces a code path.");
+  app.footer("Models lie in $AHA_MODELS; AHA_CPU=amx|avx512|avx2|ref forces a code path.");
   aha::cli::Command run;
   aha::cli::AddAsk(app, &run);
   aha::cli::AddChat(app, &run);

@@ -12,9 +12,12 @@ std::vector<const Backend*> MakeBackends() {
     std::vector<cpu::CpuBackend> backends;
     for (const cpu::LaneKernels* lanes : cpu::AvailableLaneKernels()) {
       const bool avx512 = std::string_view(lanes->target) == "avx512";
+      const cpu::Bf16DotKernel* bf16_dot = avx512 ? cpu::Avx512Bf16DotKernel() : nullptr;
+      const cpu::Int8Kernels* amx = avx512 ? cpu::AmxInt8Kernels() : nullptr;
+      if (amx != nullptr) backends.emplace_back("amx", lanes, amx, bf16_dot);
       const cpu::Int8Kernels* vnni = avx512 ? cpu::VnniInt8Kernels() : nullptr;
-      backends.emplace_back(lanes, vnni != nullptr ? vnni : &cpu::Avx2Int8Kernels(),
-                            avx512 ? cpu::Avx512Bf16DotKernel() : nullptr);
+      backends.emplace_back(lanes->target, lanes,
+                            vnni != nullptr ? vnni : &cpu::Avx2Int8Kernels(), bf16_dot);
     }
     return backends;
   }();

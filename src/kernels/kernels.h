@@ -190,7 +190,7 @@ enum class Exercise { kRead, kFma, kInt8Dot, kBf16Dot };
 class Backend {
  public:
   virtual ~Backend() = default;
-  // "ref", "avx2", "avx512", and what is used of it: "avx512 (vnni, bf16)".
+  // "ref", "avx2", "avx512", "amx", and what is used of it: "avx512 (vnni, bf16)".
   virtual std::string_view name() const = 0;
   virtual std::string description() const { return std::string(name()); }
 
@@ -260,7 +260,7 @@ const Backend& RefBackend();
 // Backends that this machine can run, best first; the reference is last.
 std::vector<const Backend*> AvailableBackends();
 
-// `forced`: "" for the best one, or avx2 | avx512 | ref. Error: unknown, or not on this machine.
+// `forced`: "" for the best one, or amx | avx512 | avx2 | ref. Error: unknown, or not on this machine.
 Result<const Backend*> ChooseBackend(std::string_view forced);
 
 }  // namespace aha::kernels

@@ -4,8 +4,8 @@
 
 namespace aha::kernels::cpu {
 std::string CpuBackend::description() const {
-  std::string text = lanes_->target;
-  const bool vnni = int8_->name == std::string_view("vnni");
+  std::string text = name_;
+  const bool vnni = int8_->name != std::string_view("avx2");
   if (vnni) text += bf16_dot_ != nullptr ? " (vnni, bf16)" : " (vnni)";
   return text;
 }

@@ -1,4 +1,4 @@
-// The SIMD backend: one object for each set of lane kernels. Partitions work over threads by output
+// The SIMD backend: one object for each set of kernels. Partitions work over threads by output
 // element (rows of weights, tokens, heads, spans) and never splits a sum.
 #ifndef AHA_KERNELS_CPU_CPU_BACKEND_H_
 #define AHA_KERNELS_CPU_CPU_BACKEND_H_
@@ -13,10 +13,11 @@ namespace aha::kernels::cpu {
 class CpuBackend : public Backend {
  public:
   // `bf16_dot` may be null: then fast numerics are the portable ones.
-  CpuBackend(const LaneKernels* lanes, const Int8Kernels* int8, const Bf16DotKernel* bf16_dot)
-      : lanes_(lanes), int8_(int8), bf16_dot_(bf16_dot) {}
+  CpuBackend(const char* name, const LaneKernels* lanes, const Int8Kernels* int8,
+             const Bf16DotKernel* bf16_dot)
+      : name_(name), lanes_(lanes), int8_(int8), bf16_dot_(bf16_dot) {}
 
-  std::string_view name() const override { return lanes_->target; }
+  std::string_view name() const override { return name_; }
   std::string description() const override;
 
   void MatMul(Context& cx, std::span<const MatMulJob> jobs) const override;
@@ -53,6 +54,7 @@ class CpuBackend : public Backend {
   double Run(Exercise what, std::span<const std::byte> memory, int64_t rounds) const override;
 
  private:
+  const char* name_;
   const LaneKernels* lanes_;
   const Int8Kernels* int8_;
   const Bf16DotKernel* bf16_dot_;

@@ -1,4 +1,4 @@
-// Included by int8_avx2.cc and int8_vnni.cc inside an anonymous namespace and target attributes,
+// Included by int8_avx2.cc, int8_vnni.cc and int8_amx.cc inside an anonymous namespace and target attributes,
 // after `Isa` is defined there:
 //   V (integer register), F (float register), kRows (lanes of 32 bits), what a panel is
 //   (kPanelGroups, kPanelTokens), kSignedCodes, kPairSums, and the operations below.
@@ -594,6 +594,7 @@ constexpr Int8Kernels KernelTable(const char* name) {
           .group_rows = Isa::kRows,
           .panel_rows = Isa::kPanelGroups * Isa::kRows,
           .panel_tokens = Isa::kPanelTokens,
+          .interleaved = false,
           .panel_block_bytes = PanelBlockBytes,
           .dot_stored = DotStoredAny,
           .unpack = UnpackAny,

@@ -1,6 +1,6 @@
 // Quantised weights times quantised activations, as integers (docs/numerics.md). One table for each
-// instruction set; the code is int8_kernels-inl.h, compiled once for AVX2 and once for
-// AVX-512 VNNI.
+// instruction set; the code is int8_kernels-inl.h, compiled once for AVX2 and once for AVX-512
+// VNNI; with AMX many tokens meet tiles, int8_amx.cc.
 //
 // Weights are taken in groups of `group_rows` rows, one row a lane. A block of 32 values of a group
 // becomes eight registers, each with four codes of every row, which is what the dot-product
@@ -29,10 +29,10 @@ constexpr int kTileTokens = 8;  // most tokens of a tile that meets stored block
 
 // Quantised activations of a few tokens: W is their padded number.
 struct ActivationTile {
-  int width = 0;                 // W: 1, 2, 4, or the most that a tile may have
+  int width = 0;                 // W: 1, 2, 4, or the most that a tile may have; see `interleaved`
   int tokens = 0;                // used
   int64_t blocks = 0;            // of 32 values
-  int8_t* q = nullptr;           // [blocks][W][32]
+  int8_t* q = nullptr;           // [blocks][W][32], or interleaved: [blocks][8][W][4]
   float* scale = nullptr;        // [blocks][W]
   float* scaled_sum = nullptr;   // [blocks][W] scale * sum of q: what a minimum is multiplied by
   int32_t* minus_sum = nullptr;  // [blocks][2][W] minus the sums of q's two halves
@@ -62,10 +62,11 @@ struct NextBytes {
 };
 
 struct Int8Kernels {
-  const char* name;  // "avx2", "vnni"
+  const char* name;  // "avx2", "vnni", "amx"
   int group_rows;
   int panel_rows;                       // a multiple of group_rows
   int panel_tokens;                     // most tokens of a tile that meets a panel
+  bool interleaved;                     // q of such a tile, whose W is always the most
   int64_t (*panel_block_bytes)(DType);  // one block of panel_rows, unpacked
   // Straight from the stored blocks: for few tokens.
   void (*dot_stored)(const RowGroup&, const ActivationTile&, const OutputTile&);
@@ -79,6 +80,9 @@ struct Int8Kernels {
 const Int8Kernels& Avx2Int8Kernels();
 // Null where the CPU lacks AVX-512 VNNI.
 const Int8Kernels* VnniInt8Kernels();
+// Null where the CPU lacks AMX for bytes, or AVX-512 VNNI, or the system does not let us use it. Asks
+// the system for it, so call it before threads start.
+const Int8Kernels* AmxInt8Kernels();
 
 }  // namespace aha::kernels::cpu
 

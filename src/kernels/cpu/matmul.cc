@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cstring>
 
 #include "kernels/cpu/cpu_backend.h"
 
@@ -57,10 +58,10 @@ int TileWidth(int64_t tokens, int64_t most) {
   return tokens <= 2 ? static_cast<int>(tokens) : tokens <= 4 ? 4 : static_cast<int>(most);
 }
 
-ActivationTile NewTile(Arena& arena, int64_t tokens, int64_t most, int64_t blocks) {
+ActivationTile NewTile(Arena& arena, int64_t tokens, int width, int64_t blocks) {
   ActivationTile tile;
   tile.tokens = static_cast<int>(tokens);
-  tile.width = TileWidth(tokens, most);
+  tile.width = width;
   tile.blocks = blocks;
   tile.q = arena.Allocate<int8_t>(blocks * tile.width * 32);
   tile.scale = arena.Allocate<float>(blocks * tile.width);
@@ -70,18 +71,21 @@ ActivationTile NewTile(Arena& arena, int64_t tokens, int64_t most, int64_t block
 }
 
 void QuantizeInto(const LaneKernels& lanes, const float* x, int64_t x_stride,
-                  const ActivationTile& tile) {
+                  const ActivationTile& tile, bool interleaved) {
   const int width = tile.width;
+  int8_t block[32];
   for (int64_t b = 0; b < tile.blocks; ++b) {
     for (int t = 0; t < width; ++t) {
-      const int64_t at = (b * width + t) * 32;
-      int8_t* q = tile.q + at;
+      int8_t* q = interleaved ? block : tile.q + (b * width + t) * 32;
       int32_t sums[2] = {0, 0};
       float scale = 0;
       if (t < tile.tokens) {
         scale = lanes.quantize_block(x + t * x_stride + 32 * b, q, sums);
       } else {
         std::fill(q, q + 32, int8_t{0});
+      }
+      for (int i = 0; interleaved && i < 8; ++i) {
+        std::memcpy(tile.q + ((b * 8 + i) * width + t) * 4, block + 4 * i, 4);
       }
       tile.scale[b * width + t] = scale;
       tile.scaled_sum[b * width + t] = scale * static_cast<float>(sums[0] + sums[1]);
@@ -162,14 +166,16 @@ class MatMulRun {
 
   Activations Quantized(const MatMulJob& job) {
     const int64_t most = MeetsPanels(job) ? int8_.panel_tokens : kTileTokens;
+    const bool interleaved = MeetsPanels(job) && int8_.interleaved;
     const int64_t count = (job.m + most - 1) / most;
     auto* tiles = cx_.shared.Allocate<ActivationTile>(count);
     for (int64_t i = 0; i < count; ++i) {
-      new (&tiles[i]) ActivationTile(
-          NewTile(cx_.shared, std::min(most, job.m - i * most), most, job.w.cols() / 32));
+      const int64_t tokens = std::min(most, job.m - i * most);
+      const int width = interleaved ? int8_.panel_tokens : TileWidth(tokens, most);
+      new (&tiles[i]) ActivationTile(NewTile(cx_.shared, tokens, width, job.w.cols() / 32));
     }
     cx_.pool->ParallelFor(count, [&](int64_t i, int) {
-      QuantizeInto(lanes_, job.x + i * most * job.x_stride, job.x_stride, tiles[i]);
+      QuantizeInto(lanes_, job.x + i * most * job.x_stride, job.x_stride, tiles[i], interleaved);
     });
     return {.way = Way::kQuantized, .tiles = tiles, .tile_count = count, .tile_tokens = most};
   }

@@ -1,0 +1,262 @@
+// Many tokens by AMX: a tile of 16 rows of weights, 32 codes each, times one of 16 tokens gives all
+// 256 integer sums of a block at once. Scaling them is left to the vector units and takes as long;
+// what is stored, and few tokens, are int8_vnni.cc's. The same sums in the same order, so the same
+// bits.
+#include <cpuid.h>
+#include <immintrin.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <algorithm>
+
+#include <hwy/base.h>
+
+#include "kernels/cpu/int8_kernels.h"
+
+HWY_PUSH_ATTRIBUTES(
+    "amx-tile,amx-int8,avx512f,avx512bw,avx512vl,avx512dq,avx512vnni,avx2,fma,f16c")
+namespace aha::kernels::cpu {
+namespace {
+
+// In this order: the second is written in terms of the first.
+#include "kernels/cpu/int8_avx512-inl.h"
+
+#include "kernels/cpu/int8_kernels-inl.h"
+
+constexpr int kRows = 16, kTokens = 16;
+constexpr int kCodeBytes = 32 * kRows;
+constexpr int64_t kQuantBytes = 32 * kTokens;  // of a block of a token tile
+// Vector units and tile units slow each other down (512-bit multiply-adds have one port while a tile
+// instruction is in flight), so they take turns: the sums of so many blocks, which stay in the first
+// cache, and then their scales.
+constexpr int kTurn = 16;
+
+using Sums = int32_t[kRows][kTokens];
+
+// Tiles 0 and 1: sums. 2 and 3: codes, [16 rows][32], and 4 and 5 activations, [8][16 tokens][4]. 6
+// and 7: the same of half a block.
+struct alignas(64) TileConfig {
+  uint8_t palette = 1;
+  uint8_t start_row = 0;
+  uint8_t reserved[14] = {};
+  uint16_t row_bytes[16] = {64, 64, 32, 32, 64, 64, 16, 64};
+  uint8_t rows[16] = {16, 16, 16, 16, 8, 8, 16, 4};
+};
+
+// A thread's tiles stay as they are once it has them: configuring takes as long as several blocks.
+void ConfigureTiles() {
+  static constexpr TileConfig kConfig;
+  static thread_local bool configured = false;
+  if (configured) return;
+  _tile_loadconfig(&kConfig);
+  configured = true;
+}
+
+// Row p of a tile of codes is this row of the group, so that codes are stored as they are loaded.
+constexpr int RowOf(int p) { return p % 4 * 4 + p / 4; }
+
+// One unpacked block: signed codes [16][32], then for each row ws; wm, or two integer scales as
+// floats.
+template <typename F_>
+struct TilePanel {
+  static constexpr int64_t kFactors = F_::kMinimum ? 2 : F_::kHalves ? 3 : 1;
+  static constexpr int64_t kBlock = kCodeBytes + kFactors * kRegister;
+};
+
+// Codes less what they are too large by.
+template <typename F_>
+V SignedCodes(V codes) {
+  if constexpr (F_::kOffsetShift == 7) return Isa::StoreSigned(codes);
+  if constexpr (F_::kOffsetShift < 0) return codes;
+  return _mm512_sub_epi8(codes, Isa::Set8(1 << F_::kOffsetShift));
+}
+
+template <typename F_>
+void UnpackTile(const RowGroup& rows, std::byte* panel) {
+  const V low_rows = _mm512_setr_epi64(0, 1, 8, 9, 2, 3, 10, 11);
+  const V high_rows = _mm512_setr_epi64(4, 5, 12, 13, 6, 7, 14, 15);
+  Group g{rows.base, rows.offset};
+  for (int64_t b = 0; b < rows.blocks; b += F_::kBlocks, g.p += F_::kBytes) {
+    const typename F_::Shared shared = F_::LoadShared(g);
+    for (int j = 0; j < F_::kBlocks; ++j, panel += TilePanel<F_>::kBlock) {
+      const Codes codes = F_::CodesOf(g, shared, j);
+      for (int i = 0; i < 4; ++i) {
+        const V lo = SignedCodes<F_>(codes.lo[i]);
+        const V hi = SignedCodes<F_>(codes.hi[i]);
+        Isa::Store(_mm512_permutex2var_epi64(lo, low_rows, hi), panel + 2 * i * kRegister);
+        Isa::Store(_mm512_permutex2var_epi64(lo, high_rows, hi), panel + (2 * i + 1) * kRegister);
+      }
+      const Scales s = F_::ScalesOf(shared, j);
+      auto* factors = reinterpret_cast<float*>(panel + kCodeBytes);
+      Isa::StoreFloats(s.ws, factors);
+      if constexpr (F_::kMinimum) Isa::StoreFloats(s.wm, factors + kRows);
+      if constexpr (F_::kHalves) {
+        Isa::StoreFloats(Isa::ToFloat(s.half[0]), factors + kRows);
+        Isa::StoreFloats(Isa::ToFloat(s.half[1]), factors + 2 * kRows);
+      }
+    }
+  }
+}
+
+// Sums of a whole block, by the tiles 0, 2, 4 or 1, 3, 5, or of its halves.
+#define AHA_MULTIPLY_BLOCK(SUMS, CODES, TOKENS, codes, q)  \
+  _tile_loadd(CODES, codes, 32);                            \
+  _tile_loadd(TOKENS, q, 64);                               \
+  _tile_zero(SUMS);                                         \
+  _tile_dpbssd(SUMS, CODES, TOKENS)
+
+template <typename F_>
+AHA_INT8_INLINE void MultiplyBlocks(const std::byte* panel, const int8_t* q, int64_t blocks,
+                                    Sums* sums) {
+  constexpr int64_t kBlock = TilePanel<F_>::kBlock;
+  if constexpr (F_::kHalves) {
+    for (int64_t b = 0; b < blocks; ++b, panel += kBlock, q += kQuantBytes, sums += 2) {
+      AHA_MULTIPLY_BLOCK(0, 6, 7, panel, q);
+      _tile_stored(0, sums[0], 64);
+      AHA_MULTIPLY_BLOCK(1, 6, 7, panel + 16, q + kQuantBytes / 2);
+      _tile_stored(1, sums[1], 64);
+    }
+    return;
+  }
+  int64_t b = 0;
+  for (; b + 2 <= blocks; b += 2, panel += 2 * kBlock, q += 2 * kQuantBytes) {
+    AHA_MULTIPLY_BLOCK(0, 2, 4, panel, q);
+    AHA_MULTIPLY_BLOCK(1, 3, 5, panel + kBlock, q + kQuantBytes);
+    _tile_stored(0, sums[b], 64);
+    _tile_stored(1, sums[b + 1], 64);
+  }
+  if (b < blocks) {
+    AHA_MULTIPLY_BLOCK(0, 2, 4, panel, q);
+    _tile_stored(0, sums[b], 64);
+  }
+}
+#undef AHA_MULTIPLY_BLOCK
+
+// acc[r] over tokens gains fma(isum, ws * d, .) and, with a minimum, fma(wm, d * xsum, .). A
+// half's sum times its scale, and the two together, are whole numbers below 2^24: exact as floats.
+template <typename F_>
+HWY_INLINE void AddScaledTile(const Sums* sums, const float* factors,
+                                   const ActivationTile& x, int64_t b, F (&acc)[kRows]) {
+  const F d = Isa::LoadFloats(x.scale + b * kTokens);
+  const F scaled_sum = Isa::LoadFloats(x.scaled_sum + b * kTokens);
+  const auto sum = [&](int half, int row) {
+    return Isa::ToFloat(Isa::Load(reinterpret_cast<const std::byte*>(sums[half][RowOf(row)])));
+  };
+#pragma GCC unroll 16
+  for (int r = 0; r < kRows; ++r) {
+    F isum = sum(0, r);
+    if constexpr (F_::kHalves) {
+      isum = Isa::Mul(isum, Isa::BroadcastFloat(factors + kRows + r));
+      isum = Isa::Fma(sum(1, r), Isa::BroadcastFloat(factors + 2 * kRows + r), isum);
+    }
+    acc[r] = Isa::Fma(isum, Isa::Mul(Isa::BroadcastFloat(factors + r), d), acc[r]);
+    if constexpr (F_::kMinimum) {
+      acc[r] = Isa::Fma(Isa::BroadcastFloat(factors + kRows + r), scaled_sum, acc[r]);
+    }
+  }
+}
+
+// y[t, r] = acc[r] lane t (+ bias).
+AHA_INT8_INLINE void StoreTile(const F (&acc)[kRows], const ActivationTile& x, const OutputTile& out) {
+  const auto rows = static_cast<__mmask16>((1u << out.rows) - 1);
+  const F bias = out.bias == nullptr ? Isa::ZeroF() : _mm512_maskz_loadu_ps(rows, out.bias);
+  V quads[4][4];  // [g][j]: of token 4 l + j the rows 4 g to 4 g + 3, in 128-bit part l
+  for (int g = 0; g < 4; ++g) {
+    V in[4];
+    for (int i = 0; i < 4; ++i) in[i] = _mm512_castps_si512(acc[4 * g + i]);
+    Transpose4(in, quads[g]);
+  }
+  for (int j = 0; j < 4; ++j) {
+    const V low01 = _mm512_shuffle_i32x4(quads[0][j], quads[1][j], 0x44);
+    const V high01 = _mm512_shuffle_i32x4(quads[0][j], quads[1][j], 0xEE);
+    const V low23 = _mm512_shuffle_i32x4(quads[2][j], quads[3][j], 0x44);
+    const V high23 = _mm512_shuffle_i32x4(quads[2][j], quads[3][j], 0xEE);
+    const V token[4] = {_mm512_shuffle_i32x4(low01, low23, 0x88),
+                        _mm512_shuffle_i32x4(low01, low23, 0xDD),
+                        _mm512_shuffle_i32x4(high01, high23, 0x88),
+                        _mm512_shuffle_i32x4(high01, high23, 0xDD)};
+    for (int l = 0; l < 4; ++l) {
+      const int t = 4 * l + j;
+      if (t >= x.tokens) continue;
+      F v = _mm512_castsi512_ps(token[l]);
+      if (out.bias != nullptr) v = Isa::AddF(v, bias);
+      _mm512_mask_storeu_ps(out.y + t * out.stride, rows, v);
+    }
+  }
+}
+
+template <typename F_>
+void DotTilePanel(const std::byte* panel, const ActivationTile& x, const OutputTile& out,
+                  const NextBytes& next) {
+  constexpr int64_t kBlock = TilePanel<F_>::kBlock;
+  constexpr int kParts = F_::kHalves ? 2 : 1;
+  alignas(64) Sums sums[kTurn];
+  F acc[kRows];
+  for (F& a : acc) a = Isa::ZeroF();
+  const std::byte* ahead = next.begin;
+  for (int64_t first = 0; first < x.blocks; first += kTurn / kParts) {
+    const int64_t count = std::min<int64_t>(kTurn / kParts, x.blocks - first);
+    MultiplyBlocks<F_>(panel, x.q + first * kQuantBytes, count, sums);
+    for (int64_t b = 0; b < count; ++b, panel += kBlock) {
+      for (int64_t i = 0; i < next.each; i += 64) __builtin_prefetch(ahead + i, 0, 2);
+      ahead += next.each;
+      AddScaledTile<F_>(sums + b * kParts, reinterpret_cast<const float*>(panel + kCodeBytes), x,
+                        first + b, acc);
+    }
+  }
+  StoreTile(acc, x, out);
+}
+
+void UnpackTileAny(const RowGroup& rows, std::byte* panel) {
+  WithFormat(rows.dtype, [&](auto format) { UnpackTile<decltype(format)>(rows, panel); });
+}
+
+void DotTilePanelAny(DType dtype, const std::byte* panel, const ActivationTile& x,
+                     const OutputTile& out, const NextBytes& next) {
+  ConfigureTiles();
+  WithFormat(dtype,
+             [&](auto format) { DotTilePanel<decltype(format)>(panel, x, out, next); });
+}
+
+int64_t TilePanelBlockBytes(DType dtype) {
+  return WithFormat(dtype, [](auto format) { return TilePanel<decltype(format)>::kBlock; });
+}
+
+}  // namespace
+}  // namespace aha::kernels::cpu
+HWY_POP_ATTRIBUTES
+
+namespace aha::kernels::cpu {
+namespace {
+
+bool CpuHasAmxInt8() {
+  unsigned a, b, c, d;
+  constexpr unsigned kTile = 1u << 24, kInt8 = 1u << 25;
+  return __get_cpuid_count(7, 0, &a, &b, &c, &d) != 0 && (d & kTile) != 0 && (d & kInt8) != 0;
+}
+
+// Linux keeps the tiles' 8 kB of each thread only for programs that ask.
+bool SystemLetsUs() {
+  constexpr long kRequestPermission = 0x1023, kTileData = 18;  // asm/prctl.h, of newer kernels
+  return syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0;
+}
+
+}  // namespace
+
+const Int8Kernels* AmxInt8Kernels() {
+  const Int8Kernels* vnni = VnniInt8Kernels();
+  if (vnni == nullptr || !CpuHasAmxInt8() || !SystemLetsUs()) return nullptr;
+  static const Int8Kernels kTable = {.name = "amx",
+                                     .group_rows = vnni->group_rows,
+                                     .panel_rows = kRows,
+                                     .panel_tokens = kTokens,
+                                     .interleaved = true,
+                                     .panel_block_bytes = TilePanelBlockBytes,
+                                     .dot_stored = vnni->dot_stored,
+                                     .unpack = UnpackTileAny,
+                                     .dot_panel = DotTilePanelAny,
+                                     .exercise = vnni->exercise};
+  return &kTable;
+}
+
+}  // namespace aha::kernels::cpu
