@@ -16,8 +16,8 @@ std::vector<const Backend*> MakeBackends() {
       const cpu::Int8Kernels* amx = avx512 ? cpu::AmxInt8Kernels() : nullptr;
       if (amx != nullptr) backends.emplace_back("amx", lanes, amx, bf16_dot);
       const cpu::Int8Kernels* vnni = avx512 ? cpu::VnniInt8Kernels() : nullptr;
-      backends.emplace_back(lanes->target, lanes,
-                            vnni != nullptr ? vnni : &cpu::Avx2Int8Kernels(), bf16_dot);
+      backends.emplace_back(lanes->target, lanes, vnni != nullptr ? vnni : &cpu::Avx2Int8Kernels(),
+                            bf16_dot);
     }
     return backends;
   }();

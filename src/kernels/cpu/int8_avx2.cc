@@ -2,6 +2,7 @@
 #include <immintrin.h>
 
 #include <algorithm>
+#include <limits>
 
 #include <hwy/base.h>
 

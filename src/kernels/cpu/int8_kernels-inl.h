@@ -592,9 +592,10 @@ double ExerciseDot(int64_t rounds) {
 constexpr Int8Kernels KernelTable(const char* name) {
   return {.name = name,
           .group_rows = Isa::kRows,
+          .stored_tokens = kTileTokens,
           .panel_rows = Isa::kPanelGroups * Isa::kRows,
           .panel_tokens = Isa::kPanelTokens,
-          .interleaved = false,
+          .interleaved_from = std::numeric_limits<int64_t>::max(),
           .panel_block_bytes = PanelBlockBytes,
           .dot_stored = DotStoredAny,
           .unpack = UnpackAny,

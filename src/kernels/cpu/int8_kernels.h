@@ -25,7 +25,7 @@
 
 namespace aha::kernels::cpu {
 
-constexpr int kTileTokens = 8;  // most tokens of a tile that meets stored blocks
+constexpr int kTileTokens = 8;  // most tokens of a tile that meets stored blocks, not interleaved
 
 // Quantised activations of a few tokens: W is their padded number.
 struct ActivationTile {
@@ -64,9 +64,10 @@ struct NextBytes {
 struct Int8Kernels {
   const char* name;  // "avx2", "vnni", "amx"
   int group_rows;
+  int stored_tokens;                    // most tokens that meet stored blocks: more meet panels
   int panel_rows;                       // a multiple of group_rows
   int panel_tokens;                     // most tokens of a tile that meets a panel
-  bool interleaved;                     // q of such a tile, whose W is always the most
+  int64_t interleaved_from;             // so many tokens: q is interleaved, W always the most
   int64_t (*panel_block_bytes)(DType);  // one block of panel_rows, unpacked
   // Straight from the stored blocks: for few tokens.
   void (*dot_stored)(const RowGroup&, const ActivationTile&, const OutputTile&);
@@ -80,8 +81,8 @@ struct Int8Kernels {
 const Int8Kernels& Avx2Int8Kernels();
 // Null where the CPU lacks AVX-512 VNNI.
 const Int8Kernels* VnniInt8Kernels();
-// Null where the CPU lacks AMX for bytes, or AVX-512 VNNI, or the system does not let us use it. Asks
-// the system for it, so call it before threads start.
+// Null where the CPU lacks AMX for bytes, or AVX-512 VNNI, or the system does not let us use it.
+// Asks the system for it, so call it before threads start.
 const Int8Kernels* AmxInt8Kernels();
 
 }  // namespace aha::kernels::cpu

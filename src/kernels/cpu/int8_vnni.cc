@@ -1,6 +1,8 @@
 // int8_kernels-inl.h for AVX-512 with VNNI.
 #include <immintrin.h>
 
+#include <limits>
+
 #include <hwy/base.h>
 
 #include "kernels/cpu/int8_kernels.h"

@@ -20,6 +20,7 @@ constexpr int64_t kFloatRows = 32;       // weight rows of one work item when to
 constexpr int64_t kPanels = 4;           // or so many panels, if that leaves work for all threads
 constexpr int64_t kPackedTokens = 24;    // from so many on float operands are packed
 constexpr int64_t kPairedTokens = 12;    // the same of bf16 weights: half the bytes to move
+constexpr int64_t kQuantizedBlocks = 128;  // of activations, in one work item: a microsecond or two
 constexpr int64_t kMostTokens = 512;  // met at once, so that what is prepared of them stays small
 
 // Rounded activations that stay in the second cache while weights pass by: a quarter of it.
@@ -70,11 +71,12 @@ ActivationTile NewTile(Arena& arena, int64_t tokens, int width, int64_t blocks) 
   return tile;
 }
 
+// Blocks [first, last) of a tile.
 void QuantizeInto(const LaneKernels& lanes, const float* x, int64_t x_stride,
-                  const ActivationTile& tile, bool interleaved) {
+                  const ActivationTile& tile, bool interleaved, int64_t first, int64_t last) {
   const int width = tile.width;
   int8_t block[32];
-  for (int64_t b = 0; b < tile.blocks; ++b) {
+  for (int64_t b = first; b < last; ++b) {
     for (int t = 0; t < width; ++t) {
       int8_t* q = interleaved ? block : tile.q + (b * width + t) * 32;
       int32_t sums[2] = {0, 0};
@@ -135,7 +137,7 @@ class MatMulRun {
 
  private:
   // Unpacking takes longer than few tokens do.
-  static bool MeetsPanels(const MatMulJob& job) { return job.m > kTileTokens; }
+  bool MeetsPanels(const MatMulJob& job) const { return job.m > int8_.stored_tokens; }
 
   Way WayOf(const MatMulJob& job) const {
     if (Info(job.w.dtype).quantized) return Way::kQuantized;
@@ -165,8 +167,8 @@ class MatMulRun {
   }
 
   Activations Quantized(const MatMulJob& job) {
-    const int64_t most = MeetsPanels(job) ? int8_.panel_tokens : kTileTokens;
-    const bool interleaved = MeetsPanels(job) && int8_.interleaved;
+    const bool interleaved = job.m >= int8_.interleaved_from;
+    const int64_t most = interleaved || MeetsPanels(job) ? int8_.panel_tokens : kTileTokens;
     const int64_t count = (job.m + most - 1) / most;
     auto* tiles = cx_.shared.Allocate<ActivationTile>(count);
     for (int64_t i = 0; i < count; ++i) {
@@ -174,8 +176,14 @@ class MatMulRun {
       const int width = interleaved ? int8_.panel_tokens : TileWidth(tokens, most);
       new (&tiles[i]) ActivationTile(NewTile(cx_.shared, tokens, width, job.w.cols() / 32));
     }
-    cx_.pool->ParallelFor(count, [&](int64_t i, int) {
-      QuantizeInto(lanes_, job.x + i * most * job.x_stride, job.x_stride, tiles[i], interleaved);
+    const int64_t blocks = job.w.cols() / 32;
+    const int64_t run = std::max<int64_t>(1, kQuantizedBlocks / std::min(most, job.m));
+    const int64_t runs = (blocks + run - 1) / run;
+    cx_.pool->ParallelFor(count * runs, [&](int64_t item, int) {
+      const int64_t i = item / runs;
+      const int64_t first = item % runs * run;
+      QuantizeInto(lanes_, job.x + i * most * job.x_stride, job.x_stride, tiles[i], interleaved,
+                   first, std::min(blocks, first + run));
     });
     return {.way = Way::kQuantized, .tiles = tiles, .tile_count = count, .tile_tokens = most};
   }
