@@ -164,19 +164,20 @@ void Print(const BenchFlags& flags, const Session& session, const kernels::Machi
         R"({{"model":{},"cpu_path":"{}","threads":{},"numerics":"{}","kv_cache":"{}","load_s":{:.4f},)"
         R"("prompt_tokens":{},"generated_tokens":{},"depth":{},)"
         R"("limits":{{"read_bytes_per_s":{:.4g},"fma_flops":{:.4g},"int8_dot_ops":{:.4g},)"
-        R"("bf16_dot_flops":{:.4g}}},"runs":[{}]}})"
+        R"("int8_tile_ops":{:.4g},"bf16_dot_flops":{:.4g}}},"runs":[{}]}})"
         "\n",
         StringText(session.text->name), cpu, threads, flags.session.numerics, cache, load_s,
         flags.prompt, flags.generate, flags.depth, limits.read_bytes_per_s, limits.fma_flops,
-        limits.int8_dot_ops, limits.bf16_dot_flops, runs);
+        limits.int8_dot_ops, limits.int8_tile_ops, limits.bf16_dot_flops, runs);
     return;
   }
   fmt::print("{} on {}, {} threads, {} numerics, {} cache, opened in {:.3f} s\n",
              session.text->name, cpu, threads, flags.session.numerics, cache, load_s);
   fmt::print(
-      "limits of this machine: read {:.1f} GB/s, fma {:.0f}, int8 dot {:.0f}, bf16 dot {:.0f} "
+      "limits of this machine: read {:.1f} GB/s, fma {:.0f}, int8 dot {:.0f}{}, bf16 dot {:.0f} "
       "Gop/s\n",
       limits.read_bytes_per_s / 1e9, limits.fma_flops / 1e9, limits.int8_dot_ops / 1e9,
+      limits.int8_tile_ops > 0 ? fmt::format(" (in tiles {:.0f})", limits.int8_tile_ops / 1e9) : "",
       limits.bf16_dot_flops / 1e9);
   fmt::print("{:>8} {:>16} {:>10} {:>16} {:>10} {:>10}\n", "streams", "prefill tok/s", "of dot",
              "decode tok/s", "of read", "of limits");

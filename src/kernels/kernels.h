@@ -185,7 +185,7 @@ struct AdamWArgs {
 };
 
 // What a backend can be told to do flat out, to learn the machine's limits.
-enum class Exercise { kRead, kFma, kInt8Dot, kBf16Dot };
+enum class Exercise { kRead, kFma, kInt8Dot, kInt8Tile, kBf16Dot };
 
 class Backend {
  public:
@@ -260,7 +260,8 @@ const Backend& RefBackend();
 // Backends that this machine can run, best first; the reference is last.
 std::vector<const Backend*> AvailableBackends();
 
-// `forced`: "" for the best one, or amx | avx512 | avx2 | ref. Error: unknown, or not on this machine.
+// `forced`: "" for the best one, or amx | avx512 | avx2 | ref. Error: unknown, or not on this
+// machine.
 Result<const Backend*> ChooseBackend(std::string_view forced);
 
 }  // namespace aha::kernels

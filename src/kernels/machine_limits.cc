@@ -46,7 +46,7 @@ double Dense(ThreadPool& pool, const Backend& backend, Exercise what, double bud
 MachineLimits MeasureMachineLimits(ThreadPool& pool, const Backend& backend,
                                    double seconds_budget) {
   MachineLimits limits;
-  const double each = seconds_budget / 4;
+  const double each = seconds_budget / 5;
   const std::unique_ptr<std::byte[]> memory(new std::byte[kReadBytes]);
   pool.ParallelFor(kReadBytes / kSlice,
                    [&](int64_t i, int) { std::memset(memory.get() + i * kSlice, 1, kSlice); });
@@ -58,6 +58,7 @@ MachineLimits MeasureMachineLimits(ThreadPool& pool, const Backend& backend,
   });
   limits.fma_flops = Dense(pool, backend, Exercise::kFma, each);
   limits.int8_dot_ops = Dense(pool, backend, Exercise::kInt8Dot, each);
+  limits.int8_tile_ops = Dense(pool, backend, Exercise::kInt8Tile, each);
   limits.bf16_dot_flops = Dense(pool, backend, Exercise::kBf16Dot, each);
   return limits;
 }

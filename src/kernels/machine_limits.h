@@ -12,6 +12,7 @@ struct MachineLimits {
   double read_bytes_per_s = 0;  // all threads reading memory far larger than the caches
   double fma_flops = 0;         // float32 multiply-adds in registers, two operations each
   double int8_dot_ops = 0;      // int8 dot products in registers, two operations a product
+  double int8_tile_ops = 0;     // the same in tiles (AMX); 0 where the CPU has none
   double bf16_dot_flops = 0;    // the same of bf16; 0 where the CPU has no such instruction
 };
 

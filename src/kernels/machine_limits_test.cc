@@ -16,6 +16,8 @@ TEST(MachineLimits, ArePlausible) {
     EXPECT_LT(limits.fma_flops, 1e13) << backend->name();
     EXPECT_GT(limits.int8_dot_ops, 1e6) << backend->name();
     EXPECT_LT(limits.int8_dot_ops, 1e14) << backend->name();
+    EXPECT_EQ(limits.int8_tile_ops > 0, backend->name() == "amx") << backend->name();
+    EXPECT_LT(limits.int8_tile_ops, 1e15) << backend->name();
   }
 }
 

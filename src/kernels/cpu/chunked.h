@@ -11,6 +11,9 @@ namespace aha::kernels::cpu {
 // Values worth handing to a second thread: below, waking it costs more than it saves.
 inline constexpr int64_t kParallelValues = 32 << 10;
 
+// What an exponential costs, in values that are merely touched.
+inline constexpr int64_t kExpCost = 4;
+
 // body(first, last) over [0, count) of items of `size` values each.
 template <typename Body>
 void Chunked(Context& cx, int64_t count, int64_t size, const Body& body) {

@@ -37,7 +37,7 @@ void CpuBackend::Narrow(Context& cx, const float* x, uint16_t* y, int64_t n) con
 
 void CpuBackend::SiluMul(Context& cx, const float* gate, const float* up, float* y,
                          int64_t n) const {
-  Chunked(cx, n, 1, [&](int64_t first, int64_t last) {
+  Chunked(cx, n, kExpCost, [&](int64_t first, int64_t last) {
     lanes_->silu_mul(gate + first, up + first, y + first, last - first);
   });
 }
@@ -48,7 +48,7 @@ void CpuBackend::Add(Context& cx, const float* x, float* y, int64_t n) const {
 }
 
 void CpuBackend::Sigmoid(Context& cx, const float* x, float* y, int64_t n) const {
-  Chunked(cx, n, 1, [&](int64_t first, int64_t last) {
+  Chunked(cx, n, kExpCost, [&](int64_t first, int64_t last) {
     lanes_->sigmoid(x + first, y + first, last - first);
   });
 }
@@ -86,6 +86,8 @@ double CpuBackend::Run(Exercise what, std::span<const std::byte> memory, int64_t
       return lanes_->multiply_add(rounds);
     case Exercise::kInt8Dot:
       return int8_->exercise(rounds);
+    case Exercise::kInt8Tile:
+      return int8_->exercise_tiles == nullptr ? 0 : int8_->exercise_tiles(rounds);
     default:
       return bf16_dot_ == nullptr ? 0 : bf16_dot_->exercise(rounds);
   }

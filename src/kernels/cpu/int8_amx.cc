@@ -34,13 +34,14 @@ constexpr int kTurnSums = 10;
 using Sums = int32_t[kRows][kTokens];
 
 // Tiles 0 and 5: sums. 1: codes, [16 rows][32]. 2: activations, [8][16 tokens][4]. 3 and 4: the two
-// of half a block. A tile that is loaded anew does not wait for its old use: the CPU renames them.
+// of half a block. 6 and 7: whole tiles, to be exercised. A tile that is loaded anew does not wait
+// for its old use: the CPU renames them.
 struct alignas(64) TileConfig {
   uint8_t palette = 1;
   uint8_t start_row = 0;
   uint8_t reserved[14] = {};
-  uint16_t row_bytes[16] = {64, 32, 64, 16, 64, 64};
-  uint8_t rows[16] = {16, 16, 8, 16, 4, 16};
+  uint16_t row_bytes[16] = {64, 32, 64, 16, 64, 64, 64, 64};
+  uint8_t rows[16] = {16, 16, 8, 16, 4, 16, 16, 16};
 };
 
 // A thread's tiles stay as they are once it has them: configuring takes as long as several blocks.
@@ -189,7 +190,8 @@ AHA_INT8_INLINE void StoreTile(const F (&acc)[kRows], const ActivationTile& x,
   }
 }
 
-// Asks memory for what is read next, in step with the blocks.
+// Asks memory for what is read next, evenly: the machine keeps few such requests, and work waits
+// when there are more. Twice a block: when it is multiplied and when it is scaled.
 class Ahead {
  public:
   explicit Ahead(const NextBytes& next) : at_(next.begin), each_(next.each) {}
@@ -228,12 +230,13 @@ void DotTilePanel(const std::byte* panel, const ActivationTile& x, const OutputT
   alignas(64) Sums sums[P::kTurn * P::kParts];
   F acc[kRows];
   for (F& a : acc) a = Isa::ZeroF();
-  Ahead ahead(next);
+  Ahead ahead({next.begin, next.each / 2});
   const int64_t turn = TurnOf<F_>(x.blocks);
   for (int64_t first = 0; first < x.blocks; first += turn, panel += turn * P::kBlock) {
     const int64_t count = std::min(turn, x.blocks - first);
     Multiplier<F_> multiplier;
     for (int64_t b = 0; b < count; ++b) {
+      ahead.Ask();
       multiplier.Multiply(panel + b * P::kBlock, x.q + (first + b) * kQuantBytes,
                           sums + b * P::kParts);
     }
@@ -301,6 +304,16 @@ void DotTilePanelAny(DType dtype, const std::byte* panel, const ActivationTile& 
   WithFormat(dtype, [&](auto format) { DotTilePanel<decltype(format)>(panel, x, out, next); });
 }
 
+// Whole tiles, 64 codes deep: a block of weights has 32, so that no product of them gets here.
+double ExerciseTiles(int64_t rounds) {
+  ConfigureTiles();
+  for (int64_t r = 0; r < rounds; ++r) {
+    _tile_dpbssd(0, 6, 7);
+    _tile_dpbssd(5, 6, 7);
+  }
+  return 2.0 * 2 * kRows * kTokens * 64 * static_cast<double>(rounds);
+}
+
 int64_t TilePanelBlockBytes(DType dtype) {
   return WithFormat(dtype, [](auto format) { return TilePanel<decltype(format)>::kBlock; });
 }
@@ -339,7 +352,8 @@ const Int8Kernels* AmxInt8Kernels() {
                                      .dot_stored = DotTileStoredAny,
                                      .unpack = UnpackTileAny,
                                      .dot_panel = DotTilePanelAny,
-                                     .exercise = vnni->exercise};
+                                     .exercise = vnni->exercise,
+                                     .exercise_tiles = ExerciseTiles};
   return &kTable;
 }
 

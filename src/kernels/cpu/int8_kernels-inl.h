@@ -1,5 +1,5 @@
-// Included by int8_avx2.cc, int8_vnni.cc and int8_amx.cc inside an anonymous namespace and target attributes,
-// after `Isa` is defined there:
+// Included by int8_avx2.cc, int8_vnni.cc and int8_amx.cc inside an anonymous namespace and target
+// attributes, after `Isa` is defined there:
 //   V (integer register), F (float register), kRows (lanes of 32 bits), what a panel is
 //   (kPanelGroups, kPanelTokens), kSignedCodes, kPairSums, and the operations below.
 // No include guard and no includes: see those files.
@@ -299,18 +299,17 @@ AHA_INT8_INLINE void BlockDot(const Code& code, const ScalesOf& scales, const Ac
   if constexpr (F_::kHalves && Isa::kPairSums) {
     using PairIsa = typename LateIsa<F_>::T;
     const auto start = [&](int g, int t) {
-      const V minus = PairIsa::LowAndHigh16(
-          Isa::Broadcast32(minus_sum + t),
-          Isa::template ShiftLeft32<16>(Isa::Broadcast32(minus_sum + W + t)));
+      const V minus =
+          PairIsa::LowAndHigh16(Isa::Broadcast32(minus_sum + t),
+                                Isa::template ShiftLeft32<16>(Isa::Broadcast32(minus_sum + W + t)));
       const V half = PairIsa::LowAndHigh16(scales(g).half[0], scales(g).half[1]);
       return Isa::template ShiftLeft32<F_::kOffsetShift>(PairIsa::MultiplyAddPairs16(minus, half));
     };
     PairIsa::template DotWeighted<F_::kBits, 4>(
         sum, start, code, [&](int g) { return scales(g).half[0]; }, q);
     PairIsa::template DotWeighted<F_::kBits, 4>(
-        sum, [&](int g, int t) { return sum[g][t]; },
-        [&](int g, int j) { return code(g, 4 + j); }, [&](int g) { return scales(g).half[1]; },
-        q + 16);
+        sum, [&](int g, int t) { return sum[g][t]; }, [&](int g, int j) { return code(g, 4 + j); },
+        [&](int g) { return scales(g).half[1]; }, q + 16);
   } else if constexpr (F_::kHalves) {
     V half[G][W];
     for (int h = 0; h < 2; ++h) {

@@ -75,7 +75,8 @@ struct Int8Kernels {
   void (*unpack)(const RowGroup&, std::byte* panel);
   void (*dot_panel)(DType, const std::byte* panel, const ActivationTile&, const OutputTile&,
                     const NextBytes&);
-  double (*exercise)(int64_t rounds);  // Backend::Run's kInt8Dot
+  double (*exercise)(int64_t rounds);                  // Backend::Run's kInt8Dot
+  double (*exercise_tiles)(int64_t rounds) = nullptr;  // and kInt8Tile, where there are tiles
 };
 
 const Int8Kernels& Avx2Int8Kernels();

@@ -17,6 +17,7 @@ constexpr int64_t kRunBytes = 64 << 10;  // weights of one work item when tokens
 constexpr int64_t kFewTokens = 64;       // reading quantised weights still takes a share
 constexpr int64_t kFewFloatTokens = 8;   // the same of float weights, which take longer to multiply
 constexpr int64_t kFloatRows = 32;       // weight rows of one work item when tokens are many
+constexpr int64_t kNextParts = 4;        // tiles that ask memory for the next rows, at most
 constexpr int64_t kPanels = 4;           // or so many panels, if that leaves work for all threads
 constexpr int64_t kPackedTokens = 24;    // from so many on float operands are packed
 constexpr int64_t kPairedTokens = 12;    // the same of bf16 weights: half the bytes to move
@@ -351,19 +352,19 @@ class MatMulRun {
       const RowGroup row_group = {job.w.data + r * row_bytes, offset, job.w.dtype, row_bytes,
                                   blocks};
       if (panel != nullptr) int8_.unpack(row_group, panel);
-      // While the first tile is multiplied the next rows come out of memory; those after the last
-      // are the first of the item that this thread takes next.
-      NextBytes next;
-      if (r + group < job.w.rows()) {
-        next = {job.w.data + (r + group) * row_bytes, group * row_bytes / blocks};
-      }
+      // While tiles are multiplied the next rows come out of memory, a part with each of the first
+      // few; those after the last are the first of the item that this thread takes next.
+      const int64_t parts = std::min(plan.x.tile_count, kNextParts);
+      const int64_t part = r + group < job.w.rows() ? group * row_bytes / parts : 0;
+      const std::byte* next_rows = job.w.data + (r + group) * row_bytes;
       for (int64_t t = 0; t < plan.x.tile_count; ++t) {
         const OutputTile out = {.y = job.y + t * plan.x.tile_tokens * job.y_stride + r,
                                 .stride = job.y_stride,
                                 .rows = count,
                                 .bias = job.bias == nullptr ? nullptr : job.bias + r};
         if (panel != nullptr) {
-          int8_.dot_panel(job.w.dtype, panel, plan.x.tiles[t], out, t == 0 ? next : NextBytes());
+          const NextBytes next = {next_rows + t * part, t < parts ? part / blocks : 0};
+          int8_.dot_panel(job.w.dtype, panel, plan.x.tiles[t], out, next);
         } else {
           int8_.dot_stored(row_group, plan.x.tiles[t], out);
         }
