@@ -1,7 +1,7 @@
-// Many tokens by AMX: a tile of 16 rows of weights, 32 codes each, times one of 16 tokens gives all
-// 256 integer sums of a block at once. Scaling them is left to the vector units and takes as long;
-// up to eight tokens are int8_vnni.cc's. The same sums in the same order, so the same
-// bits.
+// More than eight tokens by AMX (docs/adr/0010-amx-tiles.md): a tile of 16 rows of weights, 32
+// codes each, times one of 16 tokens gives all 256 integer sums of a block at once. Scaling them is
+// left to the vector units and takes as long. Fewer tokens are int8_vnni.cc's. The sums are exact
+// and scaled in the same order, so the bits are the same.
 #include <cpuid.h>
 #include <immintrin.h>
 #include <sys/syscall.h>

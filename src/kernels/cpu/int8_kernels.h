@@ -29,7 +29,7 @@ constexpr int kTileTokens = 8;  // most tokens of a tile that meets stored block
 
 // Quantised activations of a few tokens: W is their padded number.
 struct ActivationTile {
-  int width = 0;                 // W: 1, 2, 4, or the most that a tile may have; see `interleaved`
+  int width = 0;                 // W: 1, 2, 4, or the most that a tile may have
   int tokens = 0;                // used
   int64_t blocks = 0;            // of 32 values
   int8_t* q = nullptr;           // [blocks][W][32], or interleaved: [blocks][8][W][4]
@@ -67,7 +67,7 @@ struct Int8Kernels {
   int stored_tokens;                    // most tokens that meet stored blocks: more meet panels
   int panel_rows;                       // a multiple of group_rows
   int panel_tokens;                     // most tokens of a tile that meets a panel
-  int64_t interleaved_from;             // so many tokens: q is interleaved, W always the most
+  int64_t interleaved_from;             // of so many tokens q is interleaved, W always the most
   int64_t (*panel_block_bytes)(DType);  // one block of panel_rows, unpacked
   // Straight from the stored blocks: for few tokens.
   void (*dot_stored)(const RowGroup&, const ActivationTile&, const OutputTile&);
